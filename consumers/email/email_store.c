@@ -1,0 +1,219 @@
+/* The reads and writes of a unit. Whoever changes an order's mails holds the row of its shard. */
+#include "consumers/email/email.h"
+#include "events/codec.h"
+
+static const struct pg_statement read_owed = {
+    "email_read_owed", "select o.order_id, o.kind, o.cause"
+                       "  from unnest($1::int[], $2::text[]) u(shard, order_id)"
+                       "  join owed_mails o on o.shard = u.shard and o.order_id = u.order_id"};
+
+static const struct pg_statement read_mails = {
+    "email_read_mails", "select order_id, kind, state from mails where order_id = any($1)"};
+
+static const struct pg_statement insert_orders = {"email_insert_orders",
+                                                  "insert into orders (order_id, created)"
+                                                  " select * from unnest($1::text[], $2::bytea[])"};
+
+static const struct pg_statement insert_owed = {
+    "email_insert_owed",
+    "insert into owed_mails (shard, order_id, kind, cause, queued_us, reason, was, amount_minor,"
+    "                        currency)"
+    " select * from unnest($1::int[], $2::text[], $3::smallint[], $4::text[], $5::bigint[],"
+    "                      $6::smallint[], $7::smallint[], $8::bigint[], $9::text[])"};
+
+static const struct pg_statement delete_owed = {
+    "email_delete_owed", "delete from owed_mails o"
+                         " using unnest($1::int[], $2::text[], $3::smallint[]) u(shard, id, kind)"
+                         " where o.shard = u.shard and o.order_id = u.id and o.kind = u.kind"};
+
+static const struct pg_statement insert_mails = {
+    "email_insert_mails",
+    "insert into mails (order_id, kind, state, message_id, reason, settled_us)"
+    " select * from unnest($1::text[], $2::smallint[], $3::smallint[], $4::text[], $5::text[],"
+    "                      $6::bigint[])"};
+
+static const struct pg_statement count_owed = {"email_count_owed",
+                                               "select count(*) from owed_mails where shard = $1"};
+
+/* --- Load ------------------------------------------------------------------------------------- */
+
+static void add_key(struct pg_batch *batch, struct unit *unit, struct view order_id)
+{
+    pg_column_int4(&batch->columns[0], host_shard_of(unit_host(unit), order_id));
+    pg_column_bytes(&batch->columns[1], order_id);
+}
+
+/* Only orders with a mail to queue or to settle have state here that matters. */
+static void collect_keys(struct unit *unit, struct pg_batch *batch)
+{
+    const struct event *events;
+    struct command *const *commands;
+    size_t event_count = unit_events(unit, &events);
+    size_t command_count = unit_commands(unit, &commands);
+
+    PG_BATCH_START(batch, PG_INT4, PG_TEXT);
+    for (size_t i = 0; i < event_count; i++)
+        if (email_kind_of(events[i].type) != MAIL_KIND_UNKNOWN)
+            add_key(batch, unit, events[i].envelope->subject);
+    for (size_t i = 0; i < command_count; i++)
+        if (commands[i]->kind == COMMAND_OUTCOME)
+            add_key(batch, unit, commands[i]->key);
+}
+
+void email_load(struct unit *unit)
+{
+    struct pg_batch *batch = &email_of(unit_host(unit))->batch;
+    struct pg_args args = {0};
+
+    collect_keys(unit, batch);
+    pg_batch_queue(batch, unit_pg(unit), &read_owed);
+    if (batch->columns[1].count == 0)
+        return;
+    pg_arg_column(&args, &batch->columns[1]);
+    pg_queue(unit_pg(unit), &read_mails, &args);
+}
+
+static struct mail_state *mail_of_row(struct unit *unit, const struct pg_rows *rows, int row)
+{
+    struct record *record = unit_state(unit, pg_bytes(rows, row, 0));
+    int64_t kind = pg_int(rows, row, 1);
+
+    return kind > 0 && kind < MAIL_KIND_COUNT ? &record->mails[kind] : &record->mails[0];
+}
+
+enum err_kind email_loaded(struct unit *unit, struct err *err)
+{
+    struct pg_rows rows;
+
+    if (email_of(unit_host(unit))->batch.columns[1].count == 0)
+        return ERR_OK;
+    if (pg_next(unit_pg(unit), &rows, err) != ERR_OK)
+        return err->kind;
+    for (int row = 0; row < rows.count; row++) {
+        struct mail_state *mail = mail_of_row(unit, &rows, row);
+
+        mail->state = EMAIL_QUEUED;
+        mail->cause = arena_view(unit_arena(unit), pg_bytes(&rows, row, 2));
+    }
+    if (pg_next(unit_pg(unit), &rows, err) != ERR_OK)
+        return err->kind;
+    for (int row = 0; row < rows.count; row++)
+        mail_of_row(unit, &rows, row)->state = (enum saga_email_state)pg_int(&rows, row, 2);
+    return ERR_OK;
+}
+
+/* --- Save ------------------------------------------------------------------------------------- */
+
+static void save_orders(struct unit *unit, struct pg_batch *batch, size_t count,
+                        const struct view *keys)
+{
+    PG_BATCH_START(batch, PG_TEXT, PG_BYTEA);
+    for (size_t i = 0; i < count; i++) {
+        const struct record *record = unit_state_at(unit, i);
+
+        if (record->created.data == NULL)
+            continue;
+        pg_column_bytes(&batch->columns[0], keys[i]);
+        pg_column_bytes(&batch->columns[1], record->created);
+    }
+    pg_batch_queue(batch, unit_pg(unit), &insert_orders);
+}
+
+static void save_owed(struct unit *unit, struct pg_batch *batch, size_t count,
+                      const struct view *keys)
+{
+    struct pg_column *columns = batch->columns;
+
+    PG_BATCH_START(batch, PG_INT4, PG_TEXT, PG_INT2, PG_TEXT, PG_INT8, PG_INT2, PG_INT2, PG_INT8,
+                   PG_TEXT);
+    for (size_t i = 0; i < count * MAIL_KIND_COUNT; i++) {
+        const struct record *record = unit_state_at(unit, i / MAIL_KIND_COUNT);
+        const struct mail_state *mail = &record->mails[i % MAIL_KIND_COUNT];
+
+        if (!mail->is_queued || mail->is_settled)
+            continue;
+        add_key(batch, unit, keys[i / MAIL_KIND_COUNT]);
+        pg_column_int2(&columns[2], (int16_t)(i % MAIL_KIND_COUNT));
+        pg_column_bytes(&columns[3], mail->cause);
+        pg_column_int8(&columns[4], unit_now_us(unit));
+        pg_column_int2(&columns[5], (int16_t)mail->reason);
+        pg_column_int2(&columns[6], (int16_t)mail->was);
+        pg_column_int8(&columns[7], mail->amount_minor);
+        pg_column_bytes(&columns[8], mail->currency.data != NULL ? mail->currency : view_str(""));
+    }
+    pg_batch_queue(batch, unit_pg(unit), &insert_owed);
+}
+
+static void save_settled(struct unit *unit, struct pg_batch *batch, size_t count,
+                         const struct view *keys)
+{
+    struct pg_column *columns = batch->columns;
+
+    PG_BATCH_START(batch, PG_INT4, PG_TEXT, PG_INT2);
+    for (size_t i = 0; i < count * MAIL_KIND_COUNT; i++) {
+        const struct record *record = unit_state_at(unit, i / MAIL_KIND_COUNT);
+
+        if (!record->mails[i % MAIL_KIND_COUNT].is_settled)
+            continue;
+        add_key(batch, unit, keys[i / MAIL_KIND_COUNT]);
+        pg_column_int2(&columns[2], (int16_t)(i % MAIL_KIND_COUNT));
+    }
+    pg_batch_queue(batch, unit_pg(unit), &delete_owed);
+
+    PG_BATCH_START(batch, PG_TEXT, PG_INT2, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8);
+    for (size_t i = 0; i < count * MAIL_KIND_COUNT; i++) {
+        const struct record *record = unit_state_at(unit, i / MAIL_KIND_COUNT);
+        const struct mail_state *mail = &record->mails[i % MAIL_KIND_COUNT];
+
+        if (!mail->is_settled)
+            continue;
+        pg_column_bytes(&columns[0], keys[i / MAIL_KIND_COUNT]);
+        pg_column_int2(&columns[1], (int16_t)(i % MAIL_KIND_COUNT));
+        pg_column_int2(&columns[2], (int16_t)mail->state);
+        pg_column_bytes(&columns[3], mail->message_id);
+        pg_column_bytes(&columns[4], mail->why);
+        pg_column_int8(&columns[5], unit_now_us(unit));
+    }
+    pg_batch_queue(batch, unit_pg(unit), &insert_mails);
+}
+
+void email_save(struct unit *unit)
+{
+    struct pg_batch *batch = &email_of(unit_host(unit))->batch;
+    const struct view *keys;
+    size_t count = unit_keys(unit, &keys);
+
+    save_orders(unit, batch, count, keys);
+    save_owed(unit, batch, count, keys);
+    save_settled(unit, batch, count, keys);
+}
+
+/* --- Orders, and counting -----------------------------------------------------------------------
+ */
+
+enum err_kind email_encode_created(struct view *out, const struct order_created *created,
+                                   const struct host *host, struct arena *arena, struct err *err)
+{
+    struct order_created kept = *created;
+    AUTO(buf_clear) struct buf bytes = {0};
+
+    kept.payment_token = VIEW_LITERAL("");
+    kept.idempotency_key = VIEW_NONE;
+    kept.request_hash = VIEW_LITERAL("");
+    if (event_encode(&bytes, EVENT_ORDER_CREATED, &kept, host_schema_ids(host), err) != ERR_OK)
+        return err->kind;
+    *out = arena_view(arena, buf_view(&bytes));
+    return ERR_OK;
+}
+
+enum err_kind email_count_owed(int64_t *out, struct pg *pg, int32_t shard, struct err *err)
+{
+    struct pg_args args = {0};
+    struct pg_rows rows;
+
+    pg_arg_int4(&args, shard);
+    if (pg_run(pg, &count_owed, &args, &rows, err) != ERR_OK)
+        return err->kind;
+    *out = pg_int(&rows, 0, 0);
+    return ERR_OK;
+}

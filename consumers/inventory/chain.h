@@ -1,0 +1,74 @@
+/* The ledger's documents where they lie: appended, read back, snapshots of them, trimmed.
+ *
+ *     ledger_0000000000 ...    256 documents each: number / 256
+ *     snapshot_<number>_<run>  parts, then the document `valid`: without it there is no snapshot
+ *
+ * The chain is the fence. Whoever takes over writes a document (its epoch); a writer that came
+ * before finds its next number taken. Numbers have no hole; reading begins behind the newest valid
+ * snapshot and ends at the first number that is not there.
+ *
+ * A server may scan a collection for every find ([m] FerretDB does, 40 us a document of 8 kB), so
+ * whole collections are read, and single documents are looked up only off the hot path. */
+#ifndef TRADEWIND_INVENTORY_CHAIN_H
+#define TRADEWIND_INVENTORY_CHAIN_H
+
+#include "consumers/inventory/ledger.h"
+#include "runtime/mongo.h"
+
+/* A collection is dropped when all its events are published and this old, and a snapshot of what is
+ * behind it is that old: who reads has found either the collection or the snapshot. */
+#define CHAIN_KEEP_US (INT64_C(3600) * 1000000)
+#define CHAIN_SNAPSHOT_AGE_US (INT64_C(60) * 1000000)
+/* Between two snapshots that are kept for those who check the ledger from further back. */
+#define CHAIN_SNAPSHOT_SPACING_US (INT64_C(600) * 1000000)
+
+/**
+ * Append the document of a batch.
+ *
+ * taken   true: the number is taken (ERR_REJECT)
+ *
+ * Errors  ERR_REJECT: it is larger than LEDGER_DOCUMENT_MAX, or taken; not stored
+ *         ERR_RETRY: nobody knows whether it is stored
+ */
+enum err_kind chain_append(struct mongo *mongo, const bson_t *document, uint64_t number,
+                           bool *taken, struct err *err);
+
+/**
+ * Read the newest snapshot and all documents behind it into an empty ledger.
+ *
+ * each   may be NULL; gets every document behind the snapshot, after it is folded
+ *
+ * Errors  ERR_RETRY: unreachable, or the chain has a hole (what was being read was trimmed
+ *         meanwhile): begin again with a new ledger
+ *         ERR_STOP: it holds what is no document of it, or an entry that does not fit
+ */
+enum err_kind chain_load(struct ledger *ledger, struct mongo *mongo,
+                         void (*each)(void *context, const struct batch *batch), void *context,
+                         struct err *err);
+
+/**
+ * Records of one shard from a number on, as in struct store; nothing when it is trimmed already.
+ * Errors  ERR_RETRY: unreachable. ERR_STOP: what lies there is no document of the chain
+ */
+enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t from,
+                                 size_t max_bytes,
+                                 void (*each)(void *context, const struct journal_record *record),
+                                 void *context, struct err *err);
+
+/**
+ * Write a snapshot of the ledger at number: the documents of snapshot_write, in their order. run
+ * makes its name unique, so that two writers never mix their parts.
+ * Errors  ERR_RETRY: unreachable; what was written of it is not valid
+ */
+enum err_kind chain_write_snapshot(struct mongo *mongo, uint64_t number, const char *run,
+                                   bson_t *const *documents, size_t count, struct err *err);
+
+/**
+ * Drop what nobody needs any more: collections of the chain, and snapshots.
+ *
+ * published   what the broker has acknowledged, by shard
+ */
+enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t partitions,
+                         int64_t now_us, struct err *err);
+
+#endif

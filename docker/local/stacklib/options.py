@@ -1,0 +1,45 @@
+"""What the last `stack up` was told, kept in the state folder so that later commands mean the same stack."""
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+
+from .layout import StackError
+
+
+@dataclass
+class Options:
+    registry: bool = False
+    instances: int = 1
+    settings: dict = field(default_factory=dict)  # that stand before the stack's own: NAME or PART:NAME to its value
+
+    def settings_of(self, part_name):
+        """Those for everybody ("") or only for one part."""
+        named = ((key.rpartition(":"), value) for key, value in self.settings.items())
+        return {name: value for (part, _, name), value in named if part == part_name}
+
+
+def _path(layout):
+    return layout.state / "options.json"
+
+
+def load_options(layout):
+    try:
+        return Options(**json.loads(_path(layout).read_text()))
+    except FileNotFoundError:
+        return Options()
+    except (ValueError, TypeError) as problem:
+        raise StackError(f"{_path(layout)}: {problem}; remove it, or run: stack empty") from None
+
+
+def save_options(layout, options):
+    layout.write(_path(layout), json.dumps(asdict(options), indent=2) + "\n")
+
+
+def parse_setting(text):
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"([a-z]+:)?TRADEWIND_[A-Z0-9_]+", name):
+        raise StackError(f"setting {text}: want TRADEWIND_NAME=VALUE or PART:TRADEWIND_NAME=VALUE")
+    if re.search(r"[\"\n\\]", value):
+        raise StackError(f"setting {name}: a value has no quotes, backslashes or line ends")
+    return name, value

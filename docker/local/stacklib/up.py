@@ -1,0 +1,124 @@
+"""From nothing to a running stack, and back. Every step looks first whether its work is done."""
+
+import shutil
+
+from . import processes, servers
+from .door import door_prepare
+from .layout import StackError, say
+from .options import save_options
+from .programs import all_programs, built, install
+from .readiness import answers
+from .settings import SCHEMAS, stack_settings
+from .supervisor import Supervisor, wait_until, write_config
+
+
+def up(layout, options, parts, servers_only=False):
+    supervisor = Supervisor(layout)
+    check(layout, all_programs(layout, options, parts))
+    prepare(layout, options, parts)
+    programs = all_programs(layout, options, parts)
+    install(layout, programs)
+    write_config(layout, [program for program in programs if not program.missing])
+    if supervisor.is_running():
+        supervisor.reread()
+    else:
+        supervisor.start_manager()
+    start_servers(layout, supervisor, programs)
+    if options.registry:
+        wait_until(
+            lambda: servers.registry_answers(layout), 120, f"registry does not answer: see {layout.log}/registry.log"
+        )
+    servers.postgres_databases(layout, parts)
+    make_topics(layout, options, parts)
+    if not servers_only:
+        start_parts(supervisor, programs)
+
+
+def check(layout, programs):
+    """All that can be refused is refused here, where nothing has been changed."""
+    layout.identity()
+    supervisor = Supervisor(layout)
+    ours = supervisor.processes() if supervisor.is_running() else {}
+    ports = [port for program in programs if not _runs(ours.get(program.name)) for port in program.ports]
+    processes.check_ports(layout, ports)
+
+
+def _runs(info):
+    return info is not None and info["statename"] in ("RUNNING", "STARTING", "STOPPING", "BACKOFF")
+
+
+def prepare(layout, options, parts):
+    layout.folder(layout.state)
+    layout.folder(layout.run, 0o755 if layout.is_root else 0o700)
+    save_options(layout, options)
+    servers.prepare_servers(layout)
+    if make_keys(layout, options, parts):
+        door_prepare(layout, options, parts)
+
+
+def start_servers(layout, supervisor, programs):
+    ours = [program for program in programs if not program.part and not program.missing]
+    for program in ours:
+        if not supervisor.is_up(program.name):
+            supervisor.start(program.name)
+    for program in ours:
+        complaint = f"{program.name} does not answer: see {layout.log}/{program.name}.log"
+        wait_until(lambda: all(map(answers, program.ports)), 90, complaint)
+    wait_until(lambda: postgres_ready(layout), 60, "postgres does not take connections")
+
+
+def postgres_ready(layout):
+    try:
+        return servers.postgres_sql(layout, "SELECT 1").strip() == "1"
+    except StackError:
+        return False
+
+
+def start_parts(supervisor, programs):
+    for program in programs:
+        if program.missing:
+            say(f"  not started: {program.name}: {program.missing}")
+        elif program.part and not supervisor.is_up(program.name):
+            supervisor.start(program.name)
+
+
+def tradewind(layout, options, parts, *arguments):
+    """Run the built command with the stack's settings, as the user of the servers; False when it is not built."""
+    binary = built(layout, "tradewind")
+    if binary is None:
+        return False
+    settings = stack_settings(layout, options, parts)
+    for path in (binary, SCHEMAS):
+        layout.install(path)
+    servers.run_quietly(layout, [str(layout.installed(binary)), *arguments], env=settings)
+    return True
+
+
+def make_keys(layout, options, parts):
+    names = ("--signing-key", "signing.jwk"), ("--jwks", "jwks.json"), ("--contact-key", "contact.key")
+    if all((layout.keys / name).exists() for _, name in names):
+        return True
+    arguments = [word for option, name in names for word in (option, str(layout.keys / name))]
+    return tradewind(layout, options, parts, "keys", *arguments)
+
+
+def make_topics(layout, options, parts):
+    if not tradewind(layout, options, parts, "topics", "create"):
+        say("  no topics made: tradewind is not built")
+
+
+def down(layout):
+    supervisor = Supervisor(layout)
+    if supervisor.is_running():
+        supervisor.shutdown()
+    processes.end_orphans(layout)
+    shutil.rmtree(layout.run, ignore_errors=True)
+
+
+def empty(layout):
+    if Supervisor(layout).is_running() or processes.orphans(layout):
+        raise StackError("the stack runs: run docker/local/stack down first")
+    marker = layout.state / "options.json"
+    if layout.state.exists() and not marker.exists() and any(layout.state.iterdir()):
+        raise StackError(f"{layout.state} does not look like a stack's folder (no options.json): it is left alone")
+    shutil.rmtree(layout.state, ignore_errors=True)

@@ -1,0 +1,122 @@
+/* The running part, as its own files see it: part.c starts and stops it, worker.c makes units of
+ * work, unit.c is what the hooks see of one. Parts include events/part.h, never this. */
+#ifndef TRADEWIND_EVENTS_HOST_H
+#define TRADEWIND_EVENTS_HOST_H
+
+#include "events/codec.h"
+#include "events/part.h"
+#include "runtime/intake.h"
+#include "runtime/relay.h"
+#include "runtime/token.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* The bounds of one unit: what waits beyond them is the next unit's. */
+#define UNIT_RECORDS_MAX 1000
+#define UNIT_COMMANDS_MAX 1000
+#define UNIT_BYTES_MAX (2u << 20)
+/* Commands that wait; the next one is refused. */
+#define INBOX_MAX 10000
+
+/* The command kinds of the host itself are negative. */
+#define COMMAND_REDRIVE (-1)
+#define COMMAND_DROP (-2)
+
+struct inbox {
+    pthread_mutex_t lock;
+    struct command *first, **last;
+    size_t count;
+    bool closed;
+};
+
+/* One thing in a unit: an event, a command, or a record that was set aside before it was one. */
+struct item {
+    struct intake_record *record; /* NULL: not out of a topic */
+    struct command *command;      /* NULL: none */
+    struct event event;           /* type EVENT_NONE: none */
+    struct envelope envelope;
+    const struct dead_letter *redriven; /* out of the dead letters */
+    int64_t dead_id;
+    enum dead_reason dead_reason; /* only when error is set */
+    const char *error;            /* set aside, and why */
+    enum err_kind refused;        /* of a command */
+    struct err why;
+};
+
+struct unit {
+    struct host *host;
+    struct arena *arena;
+    struct item *items;
+    size_t item_count;
+    struct commit commit;
+    struct view *keys;
+    size_t key_count;
+    char *states; /* key_count * state_bytes */
+    const struct event *events;
+    size_t event_count;
+    struct command **commands;
+    size_t command_count;
+    int64_t now_us;
+    struct view last_value;
+    uint64_t last_number;
+    const struct item *current; /* whose hook runs: only it may emit */
+};
+
+struct query {
+    struct query *next;
+    struct http_request *request;
+    void (*answer)(struct host *host, struct http_request *request, struct pg *pg);
+};
+
+struct host {
+    const struct part *part;
+    void *context;
+    char source[80]; /* "orders", "inventory/main" */
+    int32_t partitions;
+    struct schema_ids *ids;
+    struct store store;
+    bool store_is_open;
+    struct relay *relay;
+    struct intake *intake; /* NULL: no inputs */
+    struct http_server *http;
+    struct http_route *routes; /* the host's, then the part's */
+    struct token_verifier *verifier;
+    struct inbox inbox;
+    int wake_fd; /* eventfd: records or commands wait */
+
+    atomic_bool stopping;
+    atomic_int exit_code;
+    atomic_bool flowing;                  /* started, the worker runs */
+    atomic_bool assigned, leads, storing; /* for /readyz */
+    atomic_bool was_ready;                /* once since the start */
+
+    /* worker */
+    struct arena arena;      /* of the batch: decoded records */
+    struct arena unit_arena; /* of one unit made of it */
+    struct intake_record *records;
+    struct pg_column keys_column;
+
+    /* queries */
+    pthread_t query_thread;
+    pthread_mutex_t query_lock;
+    pthread_cond_t query_ready;
+    struct query *queries, **queries_last;
+    size_t query_count;
+    struct pg *query_session;
+};
+
+/* worker.c */
+enum err_kind worker_run(struct host *host, struct err *err);
+enum intake_answer worker_look(void *context, struct intake_record *record);
+void inbox_init(struct inbox *inbox);
+/** Refuse everything that waits and everything to come. */
+void inbox_close(struct inbox *inbox);
+
+/* unit.c */
+/** Collect keys, shards and marks of the items. */
+void unit_plan(struct unit *unit);
+void unit_add_dead_letter(struct unit *unit, struct item *item);
+bool *unit_key_parked(struct unit *unit, struct view key);
+
+#endif

@@ -1,0 +1,762 @@
+/* The worker: takes all that waits, makes one unit of work of it, commits, and does it again.
+ *
+ * A unit that cannot be stored because of its data is cut in halves until what is to blame is
+ * alone; that is set aside. One that failed for any other reason is made again, after the positions
+ * were read anew: what the lost answer had committed is not applied twice. */
+#include "events/host.h"
+#include "runtime/clock.h"
+#include "runtime/kafka.h"
+#include "runtime/log.h"
+#include "runtime/metrics.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TICK_MS 100
+/* After a burst, what malloc keeps goes back to the system. */
+#define TRIM_MS 10000
+#define RETRY_MIN_MS 20
+#define RETRY_MAX_MS 1000
+
+static struct metric units_total =
+    METRIC(METRIC_COUNTER, "tradewind_units_total", "Units of work committed");
+static struct metric events_total =
+    METRIC(METRIC_COUNTER, "tradewind_events_applied_total", "Input events applied");
+static struct metric commands_total =
+    METRIC(METRIC_COUNTER, "tradewind_commands_total", "Commands carried out");
+static struct metric published_total = METRIC(METRIC_COUNTER, "tradewind_events_committed_total",
+                                              "Events of the part's own that were committed");
+static struct metric dead_total = METRIC(METRIC_COUNTER, "tradewind_dead_letters_total",
+                                         "Records set aside, those parked behind them included");
+static struct metric retries_total =
+    METRIC(METRIC_COUNTER, "tradewind_unit_retries_total", "Units that were made again");
+static struct metric unit_time =
+    METRIC(METRIC_HISTOGRAM, "tradewind_unit_seconds", "From taking a unit to its commit");
+
+/* --- The inbox ------------------------------------------------------------------------------ */
+
+void inbox_init(struct inbox *inbox)
+{
+    pthread_mutex_init(&inbox->lock, NULL);
+    inbox->last = &inbox->first;
+}
+
+bool host_submit(struct host *host, struct command *command)
+{
+    struct inbox *inbox = &host->inbox;
+    uint64_t one = 1;
+    bool taken;
+
+    pthread_mutex_lock(&inbox->lock);
+    taken = !inbox->closed && inbox->count < INBOX_MAX;
+    if (taken) {
+        command->next = NULL;
+        *inbox->last = command;
+        inbox->last = &command->next;
+        inbox->count++;
+    }
+    pthread_mutex_unlock(&inbox->lock);
+    if (taken && write(host->wake_fd, &one, sizeof one) < 0)
+        LOG_DEBUG("wake", "the worker wakes by itself");
+    return taken;
+}
+
+static size_t inbox_take(struct inbox *inbox, struct command **commands, size_t max)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&inbox->lock);
+    while (count < max && inbox->first != NULL) {
+        commands[count++] = inbox->first;
+        inbox->first = inbox->first->next;
+        inbox->count--;
+    }
+    if (inbox->first == NULL)
+        inbox->last = &inbox->first;
+    pthread_mutex_unlock(&inbox->lock);
+    return count;
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    struct err err;
+
+    pthread_mutex_lock(&inbox->lock);
+    inbox->closed = true;
+    pthread_mutex_unlock(&inbox->lock);
+    err_set(&err, ERR_RETRY, "this instance is leaving");
+    for (struct command *command = inbox->first, *next; command != NULL; command = next) {
+        next = command->next;
+        command->done(command, ERR_RETRY, &err);
+    }
+    inbox->first = NULL;
+}
+
+/* --- Looking at a record -------------------------------------------------------------------- */
+
+struct header_cursor {
+    rd_kafka_headers_t *headers;
+    size_t next;
+};
+
+static bool next_header(void *context, struct header *header)
+{
+    struct header_cursor *cursor = context;
+    const char *name;
+    const void *value;
+    size_t size;
+
+    if (cursor->headers == NULL ||
+        rd_kafka_header_get_all(cursor->headers, cursor->next, &name, &value, &size) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    cursor->next++;
+    header->name = view_str(name);
+    header->value = view_of(value, size);
+    return true;
+}
+
+static enum err_kind read_record(struct host *host, const struct intake_record *record,
+                                 struct item *item, struct err *err)
+{
+    const rd_kafka_message_t *message = record->message;
+    enum topic topic = host->part->inputs[record->topic];
+    struct header_cursor cursor = {0};
+    enum event_type type;
+    enum err_kind kind;
+
+    if (rd_kafka_message_headers(message, &cursor.headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        cursor.headers = NULL;
+    kind = envelope_read(&item->envelope, topic, next_header, &cursor, err);
+    if (kind != ERR_OK)
+        return kind;
+    if (item->envelope.shard != record->partition)
+        return err_set(err, ERR_REJECT, "ce_id: shard %d in partition %d", item->envelope.shard,
+                       record->partition);
+    if (!view_equal(item->envelope.subject, view_of(message->key, message->key_len)))
+        return err_set(err, ERR_REJECT, "ce_subject: not the record's key");
+    kind = event_decode(&type, &item->event.data, view_of(message->payload, message->len),
+                        host->ids, &host->arena, err);
+    if (kind != ERR_OK)
+        return kind;
+    if (type != item->envelope.type)
+        return err_set(err, ERR_REJECT, "the value is a %s, ce_type says %s", event_type_name(type),
+                       event_type_name(item->envelope.type));
+    item->event.type = type;
+    item->event.shard = record->partition;
+    return ERR_OK;
+}
+
+static int32_t schema_id_of(struct view value)
+{
+    const unsigned char *at = (const unsigned char *)value.data;
+
+    return value.size < 5 ? -1
+                          : (int32_t)((uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 |
+                                      (uint32_t)at[3] << 8 | at[4]);
+}
+
+enum intake_answer worker_look(void *context, struct intake_record *record)
+{
+    struct host *host = context;
+    struct item *item = arena_alloc(&host->arena, sizeof *item);
+    struct err err;
+    enum err_kind kind = read_record(host, record, item, &err);
+
+    if (kind == ERR_RETRY) {
+        struct view value = view_of(record->message->payload, record->message->len);
+
+        if (schema_ids_refresh(host->ids, schema_id_of(value), NULL) == ERR_OK)
+            kind = read_record(host, record, item, &err);
+        if (kind == ERR_RETRY && record->number > 0 && !record->last_chance)
+            return INTAKE_WAIT;
+    }
+    item->record = record;
+    record->decoded = item;
+    if (kind == ERR_OK)
+        return INTAKE_TAKE;
+    if (kind == ERR_REJECT && record->number > 0 && !record->last_chance)
+        return INTAKE_ASK_AGAIN;
+    item->event.type = EVENT_NONE;
+    item->error = arena_strdup(&host->arena, err.text);
+    item->dead_reason = record->number == 0 ? DEAD_NO_NUMBER
+                        : kind == ERR_RETRY ? DEAD_UNKNOWN_SCHEMA
+                                            : DEAD_UNDECODABLE;
+    return INTAKE_TAKE;
+}
+
+/* --- One unit ------------------------------------------------------------------------------- */
+
+static bool is_host_command(const struct command *command)
+{
+    return command->kind < 0;
+}
+
+static void set_aside(struct unit *unit, struct item *item, enum dead_reason reason,
+                      const char *error)
+{
+    bool *parked;
+
+    item->dead_reason = reason;
+    item->error = arena_strdup(&unit->host->arena, error);
+    parked = unit_key_parked(unit, item->envelope.subject);
+    if (parked != NULL && item->event.type != EVENT_NONE)
+        *parked = true;
+    unit_add_dead_letter(unit, item);
+}
+
+/* A record that cannot be read: what comes later for its key in this unit waits behind it, as what
+ * comes in later units does. */
+static void set_unreadable_aside(struct unit *unit, struct item *item)
+{
+    const rd_kafka_message_t *message = item->record->message;
+    bool *parked = item->record->number == 0
+                       ? NULL
+                       : unit_key_parked(unit, view_of(message->key, message->key_len));
+
+    if (parked != NULL)
+        *parked = true;
+    unit_add_dead_letter(unit, item);
+}
+
+static void react_to(struct unit *unit, struct item *item)
+{
+    const bool *parked = unit_key_parked(unit, item->envelope.subject);
+    struct err err = {0};
+
+    if (parked != NULL && *parked) {
+        set_aside(unit, item, DEAD_PARKED, "an earlier record of this key is a dead letter");
+        return;
+    }
+    if (unit->host->part->react(unit, &item->event, &err) != ERR_OK)
+        set_aside(unit, item, DEAD_IMPOSSIBLE, err.text);
+}
+
+static void carry_out(struct unit *unit, struct item *item)
+{
+    if (is_host_command(item->command))
+        return;
+    item->refused = unit->host->part->act(unit, item->command, &item->why);
+}
+
+/* Let the part decide. Errors are kept with each item, so that the rest goes on. */
+static void decide(struct unit *unit)
+{
+    for (size_t i = 0; i < unit->item_count; i++) {
+        struct item *item = &unit->items[i];
+
+        unit->current = item;
+        item->refused = ERR_OK;
+        if (item->record != NULL && item->event.type == EVENT_NONE)
+            set_unreadable_aside(unit, item);
+        else if (item->event.type != EVENT_NONE)
+            react_to(unit, item);
+        else if (item->command != NULL)
+            carry_out(unit, item);
+    }
+    unit->current = NULL;
+}
+
+static enum err_kind read_state(struct unit *unit, bool *fenced, struct err *err)
+{
+    const struct part *part = unit->host->part;
+    struct store *store = &unit->host->store;
+    struct pg *pg;
+    enum err_kind kind = store->begin(store->self, &unit->commit, err);
+
+    if (kind != ERR_OK)
+        return kind;
+    pg = store->session(store->self);
+    if (part->load != NULL)
+        part->load(unit);
+    if (pg != NULL)
+        pg_sync(pg);
+    kind = store->began(store->self, &unit->commit, fenced, err);
+    /* All that was set aside of this key is in this unit: nothing is in front of it. */
+    if (unit->commit.redriven_count > 0)
+        memset(unit->commit.key_is_parked, 0, unit->key_count * sizeof(bool));
+    if (kind == ERR_OK && part->loaded != NULL)
+        kind = part->loaded(unit, err);
+    if (pg != NULL && kind == ERR_OK)
+        kind = pg_finish(pg, err);
+    return kind;
+}
+
+/* Begin to commit. On anything but ERR_OK nothing is stored, or (after a lost answer) nobody knows.
+ */
+static enum err_kind make_unit(struct unit *unit, bool *fenced, struct err *err)
+{
+    const struct part *part = unit->host->part;
+    struct store *store = &unit->host->store;
+    enum err_kind kind;
+
+    *fenced = false;
+    unit_plan(unit);
+    kind = read_state(unit, fenced, err);
+    if (kind == ERR_OK) {
+        decide(unit);
+        if (part->save != NULL)
+            part->save(unit);
+        kind = store->commit(store->self, &unit->commit, err);
+    }
+    if (kind != ERR_OK)
+        store->abandon(store->self);
+    return kind;
+}
+
+static void log_dead_letters(const struct unit *unit)
+{
+    for (size_t i = 0; i < unit->commit.dead_letter_count; i++) {
+        const struct dead_letter *dead = &unit->commit.dead_letters[i];
+
+        metric_add(&dead_total, 1);
+        LOG_AT(dead->reason == DEAD_PARKED ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "dead_letter",
+               "a record was set aside", log_str("reason", dead_reason_name(dead->reason)),
+               log_str("topic", dead->topic), log_int("partition", dead->partition),
+               log_int("offset", dead->offset), log_int("number", (int64_t)dead->number),
+               log_str("err", dead->error));
+    }
+}
+
+static void unit_is_stored(struct unit *unit, int64_t started_us)
+{
+    struct host *host = unit->host;
+
+    if (unit->commit.record_count > 0 && host->relay != NULL)
+        relay_offer(host->relay, unit->commit.records, unit->commit.record_count);
+    if (host->intake != NULL)
+        intake_committed(host->intake, unit->commit.marks, unit->commit.mark_count);
+    log_dead_letters(unit);
+    if (host->part->committed != NULL)
+        host->part->committed(unit);
+    for (size_t i = 0; i < unit->item_count; i++) {
+        struct item *item = &unit->items[i];
+
+        if (item->command != NULL)
+            item->command->done(item->command, item->refused, &item->why);
+        item->command = NULL;
+    }
+    metric_add(&units_total, 1);
+    metric_add(&events_total, (int64_t)unit->event_count);
+    metric_add(&commands_total, (int64_t)unit->command_count);
+    metric_add(&published_total, (int64_t)unit->commit.record_count);
+    metric_observe_us(&unit_time, clock_monotonic_us() - started_us);
+    atomic_store(&host->storing, true);
+}
+
+/* --- When it fails -------------------------------------------------------------------------- */
+
+/* Items that are over (records that were applied after all or are somebody else's, commands that
+ * were answered) leave; the order of the rest stays. */
+static size_t keep_items(struct item *items, size_t count,
+                         bool (*keep)(void *context, struct item *), void *context)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (keep(context, &items[i]))
+            items[kept++] = items[i];
+    return kept;
+}
+
+static bool not_expired(void *context, struct item *item)
+{
+    struct err err;
+
+    (void)context;
+    if (item->command == NULL || item->command->expires_ms == 0 ||
+        clock_monotonic_ms() < item->command->expires_ms)
+        return true;
+    err_set(&err, ERR_RETRY, "not done in time, or not known to be done");
+    item->command->done(item->command, ERR_RETRY, &err);
+    item->command = NULL;
+    return false;
+}
+
+struct stored_marks {
+    struct host *host;
+    struct mark *marks;
+    size_t count;
+};
+
+static struct mark *stored_mark(struct stored_marks *stored, const struct mark *after)
+{
+    for (size_t i = 0; i < stored->count; i++)
+        if (stored->marks[i].partition == after->partition &&
+            strcmp(stored->marks[i].topic, after->topic) == 0)
+            return &stored->marks[i];
+    return NULL;
+}
+
+/* Is the record still to be applied, and by us? */
+static bool still_owed(void *context, struct item *item)
+{
+    struct stored_marks *stored = context;
+    const struct intake_record *record = item->record;
+    const struct mark *now;
+
+    if (record == NULL)
+        return true;
+    now = stored_mark(stored, &record->after);
+    if (now == NULL)
+        return true;
+    if (now->epoch != record->after.epoch) {
+        intake_fenced(stored->host->intake, record->topic, record->partition);
+        return false;
+    }
+    if (record->number > 0)
+        return record->number > now->high_water;
+    return record->after.next_offset > now->next_offset;
+}
+
+/* After a fence or an unknown outcome: what do the positions say? An epoch that moved is somebody
+ * else's; a mark that moved means that the unit was stored. */
+static enum err_kind reload(struct host *host, struct item *items, size_t *count, struct err *err)
+{
+    struct stored_marks stored = {.host = host};
+    enum err_kind kind = ERR_OK;
+
+    arena_reset(&host->unit_arena);
+    stored.marks = arena_array(&host->unit_arena, *count + 1, sizeof *stored.marks);
+    for (size_t i = 0; i < *count; i++)
+        if (items[i].record != NULL && stored_mark(&stored, &items[i].record->after) == NULL)
+            stored.marks[stored.count++] = items[i].record->after;
+    if (stored.count > 0)
+        kind = host->store.reload(host->store.self, stored.marks, stored.count, err);
+    if (kind == ERR_OK)
+        *count = keep_items(items, *count, still_owed, &stored);
+    return kind;
+}
+
+/* The one thing in a unit that cannot be stored: a command is refused; of a record only its dead
+ * letter goes into the next unit. */
+static enum err_kind refuse_alone(struct host *host, struct item *item, size_t *count,
+                                  struct err *err)
+{
+    if (item->command != NULL) {
+        item->command->done(item->command, ERR_REJECT, err);
+        item->command = NULL;
+        *count = 0;
+        return ERR_OK;
+    }
+    if (item->event.type == EVENT_NONE) {
+        char why[sizeof err->text];
+
+        memcpy(why, err->text, sizeof why);
+        return err_set(err, ERR_STOP, "a dead letter cannot be stored: %s", why);
+    }
+    item->event.type = EVENT_NONE;
+    item->dead_reason = DEAD_REFUSED;
+    item->error = arena_strdup(&host->arena, err->text);
+    return ERR_OK;
+}
+
+/* Wait and look again until the store answers; ERR_OK with the items that are still to be done. */
+static enum err_kind recover(struct host *host, struct item *items, size_t *count, struct err *err)
+{
+    int64_t pause_ms = RETRY_MIN_MS;
+
+    do {
+        const struct timespec pause = {.tv_sec = pause_ms / 1000,
+                                       .tv_nsec = pause_ms % 1000 * 1000000};
+
+        nanosleep(&pause, NULL);
+        pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
+        *count = keep_items(items, *count, not_expired, NULL);
+        if (atomic_load(&host->stopping))
+            return ERR_RETRY;
+    } while (reload(host, items, count, err) == ERR_RETRY);
+    return ERR_OK;
+}
+
+static struct unit unit_of(struct host *host, struct item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        items[i].event.envelope = &items[i].envelope; /* items move when others leave */
+    arena_reset(&host->unit_arena);
+    return (struct unit){
+        .host = host,
+        .arena = &host->unit_arena,
+        .items = items,
+        .item_count = count,
+        .now_us = clock_utc_us(),
+    };
+}
+
+/* Bring items to their end: stored, set aside, refused, or somebody else's. */
+static enum err_kind process(struct host *host, struct item *items, size_t count, struct err *err)
+{
+    int64_t started_us = clock_monotonic_us();
+
+    while (count > 0) {
+        struct unit unit = unit_of(host, items, count);
+        bool fenced;
+        enum err_kind kind = make_unit(&unit, &fenced, err);
+
+        switch (kind) {
+        case ERR_OK:
+            unit_is_stored(&unit, started_us);
+            return ERR_OK;
+        case ERR_STOP:
+            return kind;
+        case ERR_REJECT:
+            if (count == 1) {
+                kind = refuse_alone(host, &items[0], &count, err);
+            } else {
+                LOG_WARN("unit_cut", "a unit cannot be stored: cutting it in halves", log_err(err),
+                         log_int("items", (int64_t)count));
+                kind = process(host, items, count / 2, err);
+                items += count / 2;
+                count -= count / 2;
+            }
+            break;
+        case ERR_RETRY:
+            metric_add(&retries_total, 1);
+            if (fenced) {
+                kind = reload(host, items, &count, err) == ERR_STOP ? ERR_STOP : ERR_OK;
+                break;
+            }
+            atomic_store(&host->storing, false);
+            LOG_WARN("unit_retry", "a unit of work was not stored: making it again", log_err(err),
+                     log_int("items", (int64_t)count));
+            kind = recover(host, items, &count, err);
+            break;
+        }
+        if (kind != ERR_OK)
+            return kind;
+    }
+    return ERR_OK;
+}
+
+/* --- Dead letters that come back ------------------------------------------------------------- */
+
+static enum err_kind redriven_item(struct host *host, const struct dead_letter *dead,
+                                   struct item *item, struct err *err)
+{
+    enum topic topic = topic_from_name(dead->topic);
+    enum event_type type;
+    enum err_kind kind;
+
+    kind = envelope_read_block(&item->envelope, topic, dead->headers, err);
+    if (kind == ERR_OK)
+        kind = event_decode(&type, &item->event.data, dead->value, host->ids, &host->arena, err);
+    if (kind == ERR_RETRY &&
+        schema_ids_refresh(host->ids, schema_id_of(dead->value), NULL) == ERR_OK)
+        kind = event_decode(&type, &item->event.data, dead->value, host->ids, &host->arena, err);
+    if (kind != ERR_OK)
+        return kind;
+    item->event.type = type;
+    item->event.shard = item->envelope.shard;
+    item->event.redriven = true;
+    return ERR_OK;
+}
+
+static enum err_kind check_drop(struct host *host, int64_t id, const struct dead_letter *dead,
+                                struct err *err)
+{
+    struct envelope envelope;
+
+    if (host->part->may_drop == NULL ||
+        envelope_read_block(&envelope, topic_from_name(dead->topic), dead->headers, NULL) !=
+            ERR_OK ||
+        host->part->may_drop(envelope.type))
+        return ERR_OK;
+    return err_set(err, ERR_REJECT, "dead letter %" PRId64 ": a %s can be redriven, not dropped",
+                   id, event_type_name(envelope.type));
+}
+
+/* The dead letter that a command names, and what is parked behind it. */
+static enum err_kind find_dead_letters(struct host *host, const struct command *command,
+                                       struct dead_letter **dead, int64_t **ids, size_t *count,
+                                       struct err *err)
+{
+    int64_t id;
+    enum err_kind kind;
+
+    if (!view_to_int64(command->key, &id))
+        return err_set(err, ERR_REJECT, "dead letter %.*s: want its number",
+                       VIEW_PRINT(command->key));
+    kind = host->store.load_dead_letters(host->store.self, id, dead, ids, count, &host->arena, err);
+    if (kind != ERR_OK)
+        return kind;
+    if (*count == 0)
+        return err_set(err, ERR_REJECT, "dead letter %" PRId64 ": there is none with this number",
+                       id);
+    if ((*ids)[0] != id)
+        return err_set(err, ERR_REJECT,
+                       "dead letter %" PRId64 ": it is parked behind %" PRId64
+                       " of the same key: bring that one back first",
+                       id, (*ids)[0]);
+    return command->kind == COMMAND_DROP ? check_drop(host, id, *dead, err) : ERR_OK;
+}
+
+/* Redrive applies the row, drop leaves it out; either way the parked ones of its key come behind,
+ * in order, in the same unit. One of them that is refused again is a dead letter again, and what is
+ * behind it is parked again. Not tried twice: the operator sees what happened and may. */
+static enum err_kind bring_back(struct host *host, struct command *command, struct err *err)
+{
+    int64_t started_us = clock_monotonic_us();
+    struct dead_letter *dead;
+    int64_t *ids;
+    size_t count;
+    struct item *items;
+    struct unit unit;
+    bool fenced;
+    enum err_kind kind = find_dead_letters(host, command, &dead, &ids, &count, err);
+
+    if (kind != ERR_OK)
+        return kind;
+    items = arena_array(&host->arena, count, sizeof *items);
+    for (size_t i = 0; i < count; i++) {
+        items[i].redriven = &dead[i];
+        items[i].dead_id = ids[i];
+        if (i == 0 && command->kind == COMMAND_DROP)
+            continue;
+        kind = redriven_item(host, &dead[i], &items[i], err);
+        if (kind != ERR_OK) {
+            char why[sizeof err->text];
+
+            memcpy(why, err->text, sizeof why);
+            return err_set(err, ERR_REJECT, "dead letter %" PRId64 ": it still cannot be read: %s",
+                           ids[i], why);
+        }
+    }
+    unit = unit_of(host, items, count);
+    kind = make_unit(&unit, &fenced, err);
+    if (kind == ERR_OK)
+        unit_is_stored(&unit, started_us);
+    return kind;
+}
+
+/* Host commands run each in a unit of their own. */
+static size_t run_host_commands(struct host *host, struct command **commands, size_t count)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct command *command = commands[i];
+        struct err err = {0};
+
+        if (is_host_command(command))
+            command->done(command, bring_back(host, command, &err), &err);
+        else
+            commands[left++] = command;
+    }
+    return left;
+}
+
+/* --- The loop ------------------------------------------------------------------------------- */
+
+static enum err_kind take_batch(struct host *host, size_t *records, bool *more, struct err *err)
+{
+    *records = 0;
+    *more = false;
+    if (host->intake == NULL)
+        return ERR_OK;
+    return intake_poll(host->intake, host->records, UNIT_RECORDS_MAX, UNIT_BYTES_MAX, records, more,
+                       err);
+}
+
+static void refuse_standby(struct command **commands, size_t count)
+{
+    struct err err;
+
+    err_set(&err, ERR_RETRY, "another instance leads");
+    for (size_t i = 0; i < count; i++)
+        commands[i]->done(commands[i], ERR_RETRY, &err);
+}
+
+/* One round. *more: do not wait before the next. */
+static enum err_kind work_once(struct host *host, bool *more, struct err *err)
+{
+    struct command *commands[UNIT_COMMANDS_MAX];
+    size_t record_count, command_count, count = 0;
+    struct item *items;
+    enum err_kind kind;
+
+    arena_reset(&host->arena);
+    kind = take_batch(host, &record_count, more, err);
+    if (host->intake != NULL) {
+        atomic_store(&host->assigned, intake_is_assigned(host->intake));
+        atomic_store(&host->leads, intake_leads(host->intake));
+    }
+    if (kind != ERR_OK)
+        return kind;
+    command_count = inbox_take(&host->inbox, commands, UNIT_COMMANDS_MAX);
+    *more = *more || command_count == UNIT_COMMANDS_MAX;
+    if (host->part->lead_topic != NULL && !atomic_load(&host->leads)) {
+        refuse_standby(commands, command_count);
+        command_count = 0;
+    }
+    command_count = run_host_commands(host, commands, command_count);
+    items = arena_array(&host->arena, record_count + command_count + 1, sizeof *items);
+    for (size_t i = 0; i < record_count; i++) {
+        items[count] = *(struct item *)host->records[i].decoded;
+        items[count].record = &host->records[i];
+        count++;
+    }
+    for (size_t i = 0; i < command_count; i++)
+        items[count++].command = commands[i];
+    kind = process(host, items, count, err);
+    for (size_t i = 0; i < count; i++)
+        if (items[i].command != NULL) {
+            struct err leaving;
+
+            err_set(&leaving, ERR_RETRY, "this instance is leaving");
+            items[i].command->done(items[i].command, ERR_RETRY, &leaving);
+        }
+    if (host->intake != NULL)
+        intake_done(host->intake, host->records, record_count);
+    return kind;
+}
+
+static void wait_for_work(struct host *host, int64_t until_ms)
+{
+    struct pollfd wait = {.fd = host->wake_fd, .events = POLLIN};
+    int64_t left_ms = until_ms - clock_monotonic_ms();
+    uint64_t drained;
+
+    if (left_ms > 0)
+        poll(&wait, 1, (int)left_ms);
+    if (read(host->wake_fd, &drained, sizeof drained) < 0)
+        return;
+}
+
+enum err_kind worker_run(struct host *host, struct err *err)
+{
+    static struct metric *const metrics[] = {&units_total,     &events_total, &commands_total,
+                                             &published_total, &dead_total,   &retries_total,
+                                             &unit_time};
+    int64_t tick_ms = clock_monotonic_ms(), trim_ms = tick_ms;
+    enum err_kind kind = ERR_OK;
+
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
+        metric_register(metrics[i]);
+    while (!atomic_load(&host->stopping)) {
+        int64_t now_ms;
+        bool more = false;
+
+        kind = work_once(host, &more, err);
+        if (kind == ERR_STOP)
+            return kind;
+        now_ms = clock_monotonic_ms();
+        if (now_ms >= tick_ms) {
+            tick_ms = now_ms + TICK_MS;
+            if (host->intake != NULL && (kind = intake_tick(host->intake, now_ms, err)) == ERR_STOP)
+                return kind;
+            if (host->part->tick != NULL)
+                host->part->tick(host, now_ms);
+            if (now_ms >= trim_ms) {
+                trim_ms = now_ms + TRIM_MS;
+                malloc_trim(0);
+            }
+        }
+        if (!more)
+            wait_for_work(host, tick_ms);
+    }
+    return ERR_OK;
+}

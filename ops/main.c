@@ -1,0 +1,79 @@
+/* tradewind: the command line of operators and analysts. Each command is a row of a table. */
+#include "ops/commands.h"
+#include "ops/saga.h"
+
+#include <stdio.h>
+
+static const struct command COMMANDS[] = {
+    {"audit", "Whether anything is lost, doubled or stuck, from all topics and stores",
+     command_audit, "[options]",
+     "Reads every topic from its beginning, every part's database, the ledger and the payment\n"
+     "provider's book, and counts what breaks an invariant. Exit 1 when something does, 3 when a\n"
+     "store cannot be read."},
+    {"dead-letters", "What a part has set aside: look, bring back, drop", command_dead_letters,
+     "ls|show|redrive|drop PART [ID] [options]",
+     "ls PART           all of them, oldest first\n"
+     "show PART ID      one of them whole\n"
+     "redrive PART ID   apply it now, then those of its key that wait behind it\n"
+     "drop PART ID      do without it; refused where an order could not end without it"},
+    {"import", "Send a shop's past sales as orders through the door", command_import,
+     "online-retail FILE [options]",
+     "Reads the UCI Online Retail file, sends its products, their opening stock and its invoices\n"
+     "as orders, and reports what became of every line of the file. Some orders are declined, fail\n"
+     "at capture or are cancelled, chosen by a hash of the invoice's number, so that every way back\n"
+     "is walked. Each call is a run of its own; --run with an earlier run's name goes on where that\n"
+     "one stopped."},
+    {"keys", "Make the keys of a stack; those that are there are kept", command_keys,
+     "--signing-key FILE --jwks FILE --contact-key FILE", NULL},
+    {"order", "What happened to one order, over all topics, and what led to what", command_order,
+     "ID [options]",
+     "Reads the order's partition of each topic. Exit 1 when no topic knows the order."},
+    {"saga", "The table that the parts live by: explain it", ops_saga, "explain [PART] [options]",
+     NULL},
+    {"status", "The parts, what they lag behind, and the oldest unfinished order", command_status,
+     "[options]", "Exit 1 when a part is not ready, 3 when one or the broker does not answer."},
+    {"summary", "What has become of all orders: states, money, stock, mails, revenue",
+     command_summary, "[options]",
+     "Counted from the topics; revenue by country comes out of the analytics database."},
+    {"tail", "Events as they happen, decoded", command_tail, "[options]",
+     "Shows what is published from now on, of all topics, until it is interrupted. Records that\n"
+     "are no events are shown with what is wrong with them."},
+    {"token", "Sign a token for a role", command_token, "--role ROLE [options]",
+     "For trying things by hand:\n"
+     "  curl -H \"Authorization: Bearer $(tradewind token --role operator)\" ..."},
+    {"topics", "The topics that have to be there: list, make, compare", command_topics,
+     "[list|create|check] [options]",
+     "list    those that are declared (the default)\n"
+     "create  make those that are missing; what is there stays as it is\n"
+     "check   name each difference between the broker and the list; exit 1 when there is one"},
+};
+
+static const size_t COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0];
+
+static void print_usage(FILE *file)
+{
+    fprintf(file, "tradewind COMMAND [options]\n\nCommands:\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(file, "  %-13s %s\n", COMMANDS[i].name, COMMANDS[i].help);
+    fprintf(file, "\ntradewind COMMAND --help says more about one.\n"
+                  "\nExit codes: 0 all is well, 1 a problem was found, 2 bad usage or bad input "
+                  "(nothing was done),\n"
+                  "3 a server cannot be reached.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return OPS_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_usage(stdout);
+        return OPS_OK;
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(argv[1], COMMANDS[i].name) == 0)
+            return COMMANDS[i].run(&COMMANDS[i], argc - 1, argv + 1);
+    fprintf(stderr, "tradewind: there is no command %s\nSee: tradewind --help\n", argv[1]);
+    return OPS_USAGE;
+}

@@ -1,0 +1,107 @@
+#include "ops/part_client.h"
+
+#include "runtime/clock.h"
+#include "runtime/http_client.h"
+#include "runtime/settings.h"
+#include "runtime/token.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#define ANSWER_MS 2000
+#define PARALLEL 32
+
+/* What the calls of one part_call_all share with the client's thread. */
+struct round {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    size_t open;
+    struct arena *arena; /* under lock */
+};
+
+struct waiting {
+    struct round *round;
+    struct part_call *call;
+};
+
+/* The client's thread. */
+static void on_done(void *context, int status, struct view response, const struct err *err)
+{
+    struct waiting *waiting = context;
+    struct round *round = waiting->round;
+
+    (void)err; /* that a part does not answer is what a caller wants to know, not why */
+    pthread_mutex_lock(&round->lock);
+    waiting->call->status = status;
+    waiting->call->body = arena_view(round->arena, response);
+    round->open--;
+    pthread_cond_signal(&round->wake);
+    pthread_mutex_unlock(&round->lock);
+}
+
+const char *part_address(const char *part)
+{
+    const char *address = setting_of_part(part, "HTTP");
+
+    return address != NULL && address[0] != '\0' ? address : NULL;
+}
+
+static void send_call(struct http_client *client, struct waiting *waiting, struct arena *arena)
+{
+    const struct part_call *part_call = waiting->call;
+    const char *headers[2] = {0};
+    struct http_call call = {
+        .headers = headers, .timeout_ms = ANSWER_MS, .done = on_done, .context = waiting};
+
+    if (part_call->token != NULL)
+        headers[0] = arena_printf(arena, "Authorization: Bearer %s", part_call->token).data;
+    call.method = part_call->method != NULL ? part_call->method : "GET";
+    call.url =
+        arena_printf(arena, "http://%s%s", part_address(part_call->part), part_call->path).data;
+    http_client_send(client, &call);
+}
+
+enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena *arena,
+                            struct err *err)
+{
+    AUTO(arena_clear) struct arena own = {0};
+    struct round round = {.arena = arena};
+    struct waiting *waiting = arena_array(&own, count + 1, sizeof *waiting);
+    struct http_client *client;
+    enum err_kind kind = http_client_new(&client, PARALLEL, err);
+
+    if (kind != ERR_OK)
+        return kind;
+    pthread_mutex_init(&round.lock, NULL);
+    pthread_cond_init(&round.wake, NULL);
+    pthread_mutex_lock(&round.lock);
+    for (size_t i = 0; i < count; i++) {
+        calls[i].status = 0;
+        calls[i].body = VIEW_NONE;
+        waiting[i] = (struct waiting){&round, &calls[i]};
+        if (part_address(calls[i].part) == NULL)
+            continue;
+        round.open++;
+        send_call(client, &waiting[i], &own);
+    }
+    while (round.open > 0)
+        pthread_cond_wait(&round.wake, &round.lock);
+    pthread_mutex_unlock(&round.lock);
+    http_client_free(client);
+    pthread_cond_destroy(&round.wake);
+    pthread_mutex_destroy(&round.lock);
+    return ERR_OK;
+}
+
+enum err_kind part_token(char **out, const char *role, struct err *err)
+{
+    const char *key = setting_text("TRADEWIND_SIGNING_KEY");
+    int64_t now_s = clock_utc_us() / 1000000;
+    struct token_claims claims = {.subject = "tradewind", .expires_at_s = now_s + 300};
+
+    if (key[0] == '\0')
+        return err_set(err, ERR_STOP,
+                       "TRADEWIND_SIGNING_KEY is not set: the private key to sign with");
+    snprintf(claims.role, sizeof claims.role, "%s", role);
+    return token_sign(out, key, &claims, now_s, err);
+}

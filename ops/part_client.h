@@ -1,0 +1,29 @@
+/* Requests to parts themselves, past the door: health, metrics, dead letters. */
+#ifndef TRADEWIND_OPS_PART_CLIENT_H
+#define TRADEWIND_OPS_PART_CLIENT_H
+
+#include "runtime/arena.h"
+#include "runtime/err.h"
+
+struct part_call {
+    const char *part;
+    const char *method; /* NULL: GET */
+    const char *path;   /* "/health" */
+    const char *token;  /* NULL: none */
+    /* the answer */
+    int status;       /* 0: none came */
+    struct view body; /* in the arena */
+};
+
+/** Make all calls at once and wait for their answers, for 2 s at most. Settings are loaded. */
+enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena *arena,
+                            struct err *err);
+
+/** Where the part listens (TRADEWIND_<PART>_HTTP), or NULL when that is not set. */
+const char *part_address(const char *part);
+
+/** A token for role, signed with TRADEWIND_SIGNING_KEY. gives *out (free).
+ *  Errors  ERR_STOP: the key is not set or cannot be used */
+enum err_kind part_token(char **out, const char *role, struct err *err);
+
+#endif

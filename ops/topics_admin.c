@@ -1,0 +1,210 @@
+#include "ops/topics_admin.h"
+
+#include <librdkafka/rdkafka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ANSWER_MS 15000
+#define WHY_SIZE 256
+
+/* Larger than the largest event: an order of 1,000 lines (a request of 1 MiB). */
+#define MESSAGE_MAX_BYTES "2097152"
+
+struct topics_admin {
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+};
+
+static void drop_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    /* A broker that is not there is said once, by the command itself. */
+    (void)client, (void)level, (void)facility, (void)text;
+}
+
+enum err_kind topics_admin_open(struct topics_admin **out, const char *brokers, struct err *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    struct topics_admin *admin;
+    char why[WHY_SIZE];
+    rd_kafka_t *client;
+
+    rd_kafka_conf_set_log_cb(conf, drop_log);
+    if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof why) !=
+            RD_KAFKA_CONF_OK ||
+        (client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)) == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, ERR_STOP, "kafka at %s: %s", brokers, why);
+    }
+    admin = mem_alloc(sizeof *admin);
+    admin->client = client;
+    admin->queue = rd_kafka_queue_new(client);
+    *out = admin;
+    return ERR_OK;
+}
+
+void topics_admin_close(struct topics_admin *admin)
+{
+    if (admin == NULL)
+        return;
+    rd_kafka_queue_destroy(admin->queue);
+    rd_kafka_destroy(admin->client);
+    free(admin);
+}
+
+/* --- Looking -----------------------------------------------------------------------------------
+ */
+
+static enum err_kind find_partitions(struct topics_admin *admin,
+                                     const struct declared_topic *topics, size_t count,
+                                     struct found_topic *found, struct err *err)
+{
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(admin->client, 1, NULL, &metadata, ANSWER_MS);
+
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err_set(err, ERR_RETRY, "no Kafka broker answers: %s", rd_kafka_err2str(code));
+    for (int m = 0; m < metadata->topic_cnt; m++)
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(metadata->topics[m].topic, topics[i].name) == 0)
+                found[i].partitions = metadata->topics[m].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    return ERR_OK;
+}
+
+static void copy_setting(const rd_kafka_ConfigEntry_t *entry, struct found_topic *found)
+{
+    const char *name = rd_kafka_ConfigEntry_name(entry), *value = rd_kafka_ConfigEntry_value(entry);
+
+    if (strcmp(name, "retention.ms") == 0)
+        snprintf(found->retention_ms, sizeof found->retention_ms, "%s", value);
+    if (strcmp(name, "cleanup.policy") == 0)
+        snprintf(found->cleanup_policy, sizeof found->cleanup_policy, "%s", value);
+}
+
+static enum err_kind read_settings(rd_kafka_event_t *event, const struct declared_topic *topics,
+                                   size_t count, struct found_topic *found, struct err *err)
+{
+    size_t resource_count, entry_count;
+    const rd_kafka_ConfigResource_t **resources;
+
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err_set(err, ERR_RETRY, "settings of topics: %s",
+                       rd_kafka_event_error_string(event));
+    resources = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(event), &resource_count);
+    for (size_t r = 0; r < resource_count; r++) {
+        const char *name = rd_kafka_ConfigResource_name(resources[r]);
+        const rd_kafka_ConfigEntry_t **entries =
+            rd_kafka_ConfigResource_configs(resources[r], &entry_count);
+
+        if (rd_kafka_ConfigResource_error(resources[r]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return err_set(err, ERR_RETRY, "settings of topic %s: %s", name,
+                           rd_kafka_ConfigResource_error_string(resources[r]));
+        for (size_t i = 0; i < count; i++)
+            for (size_t e = 0; strcmp(topics[i].name, name) == 0 && e < entry_count; e++)
+                copy_setting(entries[e], &found[i]);
+    }
+    return ERR_OK;
+}
+
+static enum err_kind find_settings(struct topics_admin *admin, const struct declared_topic *topics,
+                                   size_t count, struct found_topic *found, struct err *err)
+{
+    rd_kafka_ConfigResource_t **resources = mem_alloc((count + 1) * sizeof *resources);
+    size_t present = 0;
+    rd_kafka_event_t *event = NULL;
+    enum err_kind kind = ERR_OK;
+
+    for (size_t i = 0; i < count; i++)
+        if (found[i].partitions > 0)
+            resources[present++] =
+                rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topics[i].name);
+    if (present > 0) {
+        rd_kafka_DescribeConfigs(admin->client, resources, present, NULL, admin->queue);
+        event = rd_kafka_queue_poll(admin->queue, ANSWER_MS);
+        kind = event != NULL ? read_settings(event, topics, count, found, err)
+                             : err_set(err, ERR_RETRY, "settings of topics: no answer for %d s",
+                                       ANSWER_MS / 1000);
+    }
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_ConfigResource_destroy_array(resources, present);
+    free(resources);
+    return kind;
+}
+
+enum err_kind topics_find(struct topics_admin *admin, const struct declared_topic *topics,
+                          size_t count, struct found_topic *found, struct err *err)
+{
+    enum err_kind kind;
+
+    memset(found, 0, count * sizeof *found);
+    kind = find_partitions(admin, topics, count, found, err);
+    return kind == ERR_OK ? find_settings(admin, topics, count, found, err) : kind;
+}
+
+/* --- Making ------------------------------------------------------------------------------------
+ */
+
+static rd_kafka_NewTopic_t *new_topic(const struct declared_topic *topic, struct err *err)
+{
+    char why[WHY_SIZE];
+    /* Replicas: as many as the brokers do by default. */
+    rd_kafka_NewTopic_t *out =
+        rd_kafka_NewTopic_new(topic->name, topic->partitions, -1, why, sizeof why);
+
+    if (out == NULL) {
+        err_set(err, ERR_REJECT, "topic %s: %s", topic->name, why);
+        return NULL;
+    }
+    rd_kafka_NewTopic_set_config(out, "retention.ms", topic->retention_ms);
+    rd_kafka_NewTopic_set_config(out, "cleanup.policy", "delete");
+    rd_kafka_NewTopic_set_config(out, "max.message.bytes", MESSAGE_MAX_BYTES);
+    return out;
+}
+
+static enum err_kind read_made(rd_kafka_event_t *event, struct err *err)
+{
+    const rd_kafka_topic_result_t **results;
+    size_t count;
+
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err_set(err, ERR_RETRY, "making topics: %s", rd_kafka_event_error_string(event));
+    results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
+
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+            return err_set(err, ERR_REJECT, "topic %s: %s", rd_kafka_topic_result_name(results[i]),
+                           rd_kafka_topic_result_error_string(results[i]));
+    }
+    return ERR_OK;
+}
+
+enum err_kind topics_make(struct topics_admin *admin, const struct declared_topic *topics,
+                          size_t count, struct err *err)
+{
+    rd_kafka_NewTopic_t **wanted = mem_alloc((count + 1) * sizeof *wanted);
+    rd_kafka_event_t *event = NULL;
+    enum err_kind kind = ERR_OK;
+    size_t made = 0;
+
+    while (made < count && (wanted[made] = new_topic(&topics[made], err)) != NULL)
+        made++;
+    if (made < count) {
+        kind = ERR_REJECT;
+    } else if (count > 0) {
+        rd_kafka_CreateTopics(admin->client, wanted, count, NULL, admin->queue);
+        event = rd_kafka_queue_poll(admin->queue, 2 * ANSWER_MS);
+        kind = event != NULL ? read_made(event, err)
+                             : err_set(err, ERR_RETRY, "making topics: no answer for %d s",
+                                       2 * ANSWER_MS / 1000);
+    }
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy_array(wanted, made);
+    free(wanted);
+    return kind;
+}

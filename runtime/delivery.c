@@ -1,0 +1,240 @@
+#include "runtime/delivery.h"
+
+/* --- Receiver ------------------------------------------------------------------------------- */
+
+void receiver_start(struct receiver *receiver, uint64_t high_water, int64_t next_offset, bool fresh)
+{
+    *receiver = (struct receiver){
+        .high_water = high_water,
+        .fresh = fresh,
+        .next_offset = next_offset,
+        .gap_offset = -1,
+        .read_to_end_ms = -1,
+        .nack_at_ms = -DELIVERY_NACK_EVERY_MS,
+    };
+}
+
+static void open_gap(struct receiver *receiver, int64_t unread)
+{
+    if (receiver->gap)
+        return;
+    receiver->gap = true;
+    receiver->looked_back = false;
+    receiver->gap_offset = unread;
+}
+
+static void close_gap(struct receiver *receiver)
+{
+    receiver->gap = false;
+    receiver->gap_offset = -1;
+}
+
+enum receiver_verdict receiver_read(struct receiver *receiver, uint64_t number, int64_t offset)
+{
+    int64_t unread = receiver->next_offset;
+
+    receiver->next_offset = offset + 1;
+    if (receiver->fresh) {
+        receiver->fresh = false;
+        receiver->high_water = number - 1;
+    }
+    if (number <= receiver->high_water)
+        return RECEIVER_DUPLICATE;
+    if (number > receiver->high_water + 1) {
+        open_gap(receiver, unread);
+        return RECEIVER_GAP;
+    }
+    receiver->high_water = number;
+    close_gap(receiver);
+    return RECEIVER_APPLY;
+}
+
+void receiver_read_unnumbered(struct receiver *receiver, int64_t offset)
+{
+    receiver->next_offset = offset + 1;
+}
+
+/* What a heartbeat claims and the whole log does not hold is missing. */
+static void judge_claim(struct receiver *receiver)
+{
+    if (receiver->claimed > receiver->high_water && !receiver->fresh &&
+        receiver->read_to_end_ms >= receiver->claimed_at_ms)
+        open_gap(receiver, receiver->next_offset);
+}
+
+void receiver_log_is_shorter(struct receiver *receiver)
+{
+    receiver->next_offset = -1;
+    receiver->gap_offset = -1;
+}
+
+void receiver_at_end(struct receiver *receiver, int64_t now_ms)
+{
+    receiver->read_to_end_ms = now_ms;
+    judge_claim(receiver);
+}
+
+void receiver_heartbeat(struct receiver *receiver, uint64_t published, int64_t now_ms)
+{
+    bool was_claimed = receiver->claimed > receiver->high_water;
+
+    if (published <= receiver->claimed)
+        return;
+    receiver->claimed = published;
+    /* A busy writer claims more each second: the older claim, still open, keeps its time. */
+    if (published > receiver->high_water && !was_claimed)
+        receiver->claimed_at_ms = now_ms;
+}
+
+bool receiver_undecodable(struct receiver *receiver, int64_t offset)
+{
+    /* The same record read a second time is no second try: its resend lies behind it in the log. */
+    if (receiver->asked_again == receiver->high_water && offset > receiver->asked_offset)
+        return false;
+    receiver->asked_again = receiver->high_water;
+    receiver->asked_offset = offset;
+    receiver->high_water--;
+    open_gap(receiver, offset);
+    receiver->looked_back = true; /* the log would show the same bytes: ask the writer at once */
+    return true;
+}
+
+void receiver_hold(struct receiver *receiver, int64_t offset, int64_t now_ms)
+{
+    receiver->high_water--;
+    open_gap(receiver, offset);
+    receiver->looked_back = true;
+    receiver->nack_at_ms = now_ms;
+}
+
+enum receiver_wish receiver_tick(struct receiver *receiver, int64_t now_ms)
+{
+    if (receiver->gap) {
+        if (!receiver->looked_back) {
+            receiver->looked_back = true;
+            receiver->nack_at_ms = now_ms; /* the log has a second to show it */
+            return RECEIVER_LOOK_BACK;
+        }
+        if (now_ms - receiver->nack_at_ms < DELIVERY_NACK_EVERY_MS)
+            return RECEIVER_NOTHING;
+        receiver->nack_at_ms = now_ms;
+        return RECEIVER_NACK;
+    }
+    if (receiver->claimed > receiver->high_water && !receiver->fresh &&
+        now_ms - receiver->claimed_at_ms >= DELIVERY_QUIET_MS &&
+        receiver->read_to_end_ms < receiver->claimed_at_ms)
+        return RECEIVER_ASK_END;
+    return RECEIVER_NOTHING;
+}
+
+int64_t receiver_position(const struct receiver *receiver)
+{
+    return receiver->gap ? receiver->gap_offset : receiver->next_offset;
+}
+
+/* --- Sender --------------------------------------------------------------------------------- */
+
+void sender_start(struct sender *sender)
+{
+    /* Reports of an earlier time as owner may still come in: they are counted, nothing more. */
+    uint64_t in_flight = sender->in_flight, generation = sender->generation;
+
+    *sender = (struct sender){
+        .doubt = true,
+        .published_offset = -1,
+        .in_flight = in_flight,
+        .generation = generation + 1,
+        .nack_at_ms = -DELIVERY_NACK_EVERY_MS,
+    };
+}
+
+uint64_t sender_wants(const struct sender *sender, uint64_t journal_last)
+{
+    if (sender->doubt || sender->last_sent >= journal_last)
+        return 0;
+    return sender->last_sent + 1;
+}
+
+bool sender_send(struct sender *sender, uint64_t number)
+{
+    if (sender->doubt || number != sender->last_sent + 1)
+        return false;
+    sender->last_sent = number;
+    sender->in_flight++;
+    return true;
+}
+
+void sender_doubt(struct sender *sender)
+{
+    sender->doubt = true;
+    sender->generation++;
+}
+
+void sender_acknowledged(struct sender *sender, uint64_t generation, uint64_t number,
+                         int64_t offset)
+{
+    sender->in_flight--;
+    if (generation != sender->generation)
+        return;
+    if (offset <= sender->published_offset) {
+        sender_doubt(sender);
+        return;
+    }
+    sender->published_offset = offset;
+    if (number == sender->published + 1)
+        sender->published = number;
+}
+
+void sender_failed(struct sender *sender, uint64_t generation)
+{
+    sender->in_flight--;
+    if (generation == sender->generation)
+        sender_doubt(sender);
+}
+
+bool sender_end_is(struct sender *sender, int64_t end_offset)
+{
+    if (sender->doubt || end_offset > sender->published_offset)
+        return false;
+    sender_doubt(sender);
+    return true;
+}
+
+bool sender_may_read_back(const struct sender *sender)
+{
+    return sender->doubt && sender->in_flight == 0;
+}
+
+void sender_read_back(struct sender *sender, uint64_t run, int64_t end_offset)
+{
+    sender->doubt = false;
+    sender->generation++;
+    sender->last_sent = run;
+    sender->published = run;
+    sender->published_offset = end_offset - 1;
+}
+
+bool sender_nack(struct sender *sender, uint64_t number, int64_t now_ms)
+{
+    if (sender->doubt || number == 0 || number > sender->published ||
+        now_ms - sender->nack_at_ms < DELIVERY_NACK_EVERY_MS)
+        return false;
+    sender->nack_at_ms = now_ms;
+    /* Everything from number on is sent again; what was acknowledged stays published. */
+    sender->last_sent = number - 1;
+    return true;
+}
+
+/* --- The run of numbers in a log ------------------------------------------------------------ */
+
+void number_run_read(struct number_run *run, uint64_t number)
+{
+    if (run->first == 0) {
+        run->first = number;
+        run->run = number;
+    } else if (number == run->run + 1) {
+        run->run = number;
+    }
+    if (number > run->highest)
+        run->highest = number;
+}

@@ -1,0 +1,74 @@
+/* librdkafka, set up the one way this project uses it (design "delivery", last paragraph).
+ *
+ * Clients are made after all forks. The library's own log lines become ours. */
+#ifndef TRADEWIND_RUNTIME_KAFKA_H
+#define TRADEWIND_RUNTIME_KAFKA_H
+
+#include "runtime/bytes.h"
+#include "runtime/err.h"
+
+#include <librdkafka/rdkafka.h>
+
+struct kafka_consumer_options {
+    const char *brokers;
+    const char *group;    /* NULL: no group, only assign() */
+    const char *instance; /* group.instance.id; NULL: none */
+    size_t fetch_bytes;   /* bound of what is fetched ahead */
+    bool patient;         /* a quarter of a second late is early enough: the broker answers seldom, with more */
+    void *opaque;         /* rebalance callback's */
+    void (*rebalance)(rd_kafka_t *client, rd_kafka_resp_err_t event,
+                      rd_kafka_topic_partition_list_t *partitions, void *opaque);
+};
+
+/** gives *out (kafka_close_consumer). Errors ERR_STOP: a setting the library refuses */
+enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_options *options,
+                                  struct err *err);
+void kafka_close_consumer(rd_kafka_t *client);
+
+/**
+ * An idempotent producer, acks=all. delivered runs in rd_kafka_poll, once per message.
+ * gives *out (rd_kafka_destroy after a flush).
+ */
+enum err_kind kafka_open_producer(rd_kafka_t **out, const char *brokers,
+                                  void (*delivered)(rd_kafka_t *client,
+                                                    const rd_kafka_message_t *message,
+                                                    void *opaque),
+                                  void *opaque, struct err *err);
+
+/** Which kind a library error is. */
+enum err_kind kafka_err_kind(rd_kafka_resp_err_t code);
+
+/* The header that carries a record's number (CloudEvents' sequence extension), 20 digits. */
+#define KAFKA_NUMBER_HEADER "ce_sequence"
+
+/** The number a record carries; 0: none, or no number. */
+uint64_t kafka_record_number(const rd_kafka_message_t *message);
+
+/** Append the headers of a message as a header block (runtime/headers.h). */
+void kafka_headers_to_block(const rd_kafka_message_t *message, struct buf *out);
+/** And back. NULL when the block is malformed. gives headers (rd_kafka_headers_destroy or a
+ * message). */
+rd_kafka_headers_t *kafka_headers_from_block(struct view block);
+
+/** The ends of partitions, one request per broker. Fills offsets of list (negative: that partition
+ * failed). */
+enum err_kind kafka_ends(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                         struct err *err);
+
+/** First offset of one partition whose record is at or after time_ms; the end when there is none.
+ */
+enum err_kind kafka_offset_at(rd_kafka_t *client, const char *topic, int32_t partition,
+                              int64_t time_ms, int64_t *offset, struct err *err);
+
+/**
+ * Read partitions of one topic from given offsets (-1, -2 as librdkafka's END, BEGINNING are
+ * allowed) to the ends they have at the start of the call, without a group. each gets every record
+ * in partition order; return false to stop early. The message is a view. Errors  ERR_RETRY: broker
+ * unreachable or silent for 10 s
+ */
+enum err_kind kafka_read_to_end(const char *brokers, const char *topic, const int32_t *partitions,
+                                const int64_t *offsets, size_t count,
+                                bool (*each)(void *context, const rd_kafka_message_t *message),
+                                void *context, struct err *err);
+
+#endif

@@ -1,0 +1,877 @@
+#include "runtime/relay.h"
+
+#include "runtime/clock.h"
+#include "runtime/control.h"
+#include "runtime/delivery.h"
+#include "runtime/kafka.h"
+#include "runtime/log.h"
+#include "runtime/metrics.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define POLL_MS 20
+#define JOURNAL_LOOK_MS 100
+#define SECOND_MS 1000
+#define MINUTE_MS 60000
+#define READ_BACK_RETRY_MS 500
+/* How far before the last record the log is read back. */
+#define READ_BACK_MS 60000
+#define READ_BYTES (256u * 1024u)
+/* Sent and not yet acknowledged, over all shards: what is more waits in the journal. */
+#define IN_FLIGHT_MAX 10000
+
+struct shard {
+    bool owned;
+    struct sender sender;
+    uint64_t journal_last;
+    uint64_t offered_last; /* highest number the worker has committed: newer than journal_last */
+};
+
+struct relay {
+    struct relay_options options;
+    char group[80], name[80];
+    pthread_t thread;
+    pthread_mutex_t lock; /* over shards and the producer's pointer */
+    struct shard *shards;
+    rd_kafka_t *producer;
+    rd_kafka_t *consumer;
+    uint64_t in_flight;
+    bool stopping;
+    bool failed;
+    int64_t heard_ms; /* the broker's last acknowledgement */
+    int64_t journal_at_ms, second_at_ms, minute_at_ms, read_back_at_ms;
+    uint64_t *numbers; /* scratch, one a shard */
+    uint64_t *known_published;
+    int64_t *offsets;
+    struct arena arena;
+};
+
+static struct metric sent_total = METRIC(METRIC_COUNTER, "tradewind_relay_sent_total",
+                                         "Records handed to the broker, resends included");
+static struct metric resent_total = METRIC(METRIC_COUNTER, "tradewind_relay_from_journal_total",
+                                           "Records read from the journal to be sent");
+static struct metric doubts_total =
+    METRIC(METRIC_COUNTER, "tradewind_relay_doubts_total", "Times a shard's log was read back");
+static struct metric nacks_total = METRIC(METRIC_COUNTER, "tradewind_relay_nacks_obeyed_total",
+                                          "Times a shard went back for a number a reader missed");
+static struct metric waiting = METRIC(METRIC_GAUGE, "tradewind_relay_unpublished",
+                                      "Committed records that the broker has not acknowledged");
+
+/* --- Sending -------------------------------------------------------------------------------- */
+
+/* What a delivery report needs to know rides in the message's opaque pointer, so that no message
+ * costs an allocation: 16 bits of the sender's generation, 48 bits of the number. */
+static void *report_tag(uint64_t generation, uint64_t number)
+{
+    return (void *)(uintptr_t)((generation & 0xffff) << 48 | (number & 0xffffffffffff));
+}
+
+static bool tag_is_of(const void *tag, const struct sender *sender)
+{
+    return (uintptr_t)tag >> 48 == (sender->generation & 0xffff);
+}
+
+static uint64_t tag_number(const void *tag)
+{
+    return (uintptr_t)tag & 0xffffffffffff;
+}
+
+/* Under the lock. True when it is on its way. */
+static bool send_record(struct relay *relay, const struct journal_record *record)
+{
+    struct sender *sender = &relay->shards[record->shard].sender;
+    rd_kafka_headers_t *headers;
+    rd_kafka_resp_err_t code;
+
+    if (sender->doubt || record->number != sender->last_sent + 1 ||
+        relay->in_flight >= IN_FLIGHT_MAX || relay->producer == NULL)
+        return false;
+    headers = kafka_headers_from_block(record->headers);
+    code = rd_kafka_producev(
+        relay->producer, RD_KAFKA_V_TOPIC(relay->options.topic),
+        RD_KAFKA_V_PARTITION(record->shard), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_KEY(record->key.data, record->key.size),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.size),
+        RD_KAFKA_V_HEADERS(headers),
+        RD_KAFKA_V_OPAQUE(report_tag(sender->generation, record->number)), RD_KAFKA_V_END);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (headers != NULL)
+            rd_kafka_headers_destroy(headers);
+        return false;
+    }
+    sender_send(sender, record->number);
+    relay->in_flight++;
+    metric_add(&sent_total, 1);
+    return true;
+}
+
+/* rd_kafka_poll's, on the relay's thread. */
+static void on_delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+    struct relay *relay = opaque;
+    bool own = relay->options.topic != NULL &&
+               strcmp(rd_kafka_topic_name(message->rkt), relay->options.topic) == 0;
+    struct sender *sender;
+
+    (void)client;
+    pthread_mutex_lock(&relay->lock);
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        relay->heard_ms = clock_monotonic_ms();
+    if (!own) {
+        if (message->_private != NULL)
+            *(rd_kafka_resp_err_t *)message->_private = message->err;
+    } else {
+        bool current;
+
+        sender = &relay->shards[message->partition].sender;
+        current = tag_is_of(message->_private, sender);
+        relay->in_flight--;
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            sender_acknowledged(sender, current ? sender->generation : sender->generation - 1,
+                                tag_number(message->_private), message->offset);
+        else
+            sender_failed(sender, current ? sender->generation : sender->generation - 1);
+    }
+    pthread_mutex_unlock(&relay->lock);
+}
+
+void relay_offer(struct relay *relay, const struct journal_record *records, size_t count)
+{
+    pthread_mutex_lock(&relay->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct shard *shard = &relay->shards[records[i].shard];
+
+        if (records[i].number > shard->offered_last)
+            shard->offered_last = records[i].number;
+        if (shard->owned)
+            send_record(relay, &records[i]);
+    }
+    pthread_mutex_unlock(&relay->lock);
+}
+
+void relay_say(struct relay *relay, struct view control)
+{
+    pthread_mutex_lock(&relay->lock);
+    if (relay->producer != NULL)
+        rd_kafka_producev(relay->producer, RD_KAFKA_V_TOPIC(CONTROL_TOPIC), RD_KAFKA_V_PARTITION(0),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_KEY(relay->options.part, strlen(relay->options.part)),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)control.data, control.size),
+                          RD_KAFKA_V_END);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+/* --- From the journal ----------------------------------------------------------------------- */
+
+struct journal_reading {
+    struct relay *relay;
+    uint64_t wanted;
+    uint64_t first;
+};
+
+static void send_from_journal(void *context, const struct journal_record *record)
+{
+    struct journal_reading *reading = context;
+
+    if (reading->first == 0)
+        reading->first = record->number;
+    pthread_mutex_lock(&reading->relay->lock);
+    if (reading->relay->shards[record->shard].owned && send_record(reading->relay, record))
+        metric_add(&resent_total, 1);
+    pthread_mutex_unlock(&reading->relay->lock);
+}
+
+/* The journal begins above what the log misses: readers keep their gap until an archive is
+ * restored. */
+static void skip_gone(struct relay *relay, int32_t shard, uint64_t wanted, uint64_t next)
+{
+    const struct control gone = {
+        .type = CONTROL_GONE,
+        .source = view_str(relay->options.part),
+        .from = view_str(relay->options.instance),
+        .shards = &shard,
+        .numbers = &wanted,
+        .count = 1,
+    };
+    AUTO(buf_clear) struct buf text = {0};
+
+    control_write(&text, &gone);
+    relay_say(relay, buf_view(&text));
+    LOG_ERROR("relay_gone",
+              "numbers are in neither the log nor the journal: restore them from the archive",
+              log_int("shard", shard), log_int("from", (int64_t)wanted),
+              log_int("to", (int64_t)next - 1));
+    pthread_mutex_lock(&relay->lock);
+    if (relay->shards[shard].sender.last_sent + 1 == wanted) {
+        relay->shards[shard].sender.last_sent = next - 1;
+        relay->shards[shard].sender.published = next - 1;
+    }
+    pthread_mutex_unlock(&relay->lock);
+}
+
+/* Send what one shard's journal has and the worker did not offer in order. */
+static enum err_kind fill_shard(struct relay *relay, int32_t shard, struct err *err)
+{
+    for (;;) {
+        struct journal_reading reading = {.relay = relay};
+        uint64_t last, after;
+        enum err_kind kind;
+
+        pthread_mutex_lock(&relay->lock);
+        last = relay->shards[shard].journal_last;
+        reading.wanted = relay->shards[shard].owned && relay->in_flight < IN_FLIGHT_MAX
+                             ? sender_wants(&relay->shards[shard].sender, last)
+                             : 0;
+        pthread_mutex_unlock(&relay->lock);
+        if (reading.wanted == 0)
+            return ERR_OK;
+        kind = relay->options.store->read(relay->options.store->self, shard, reading.wanted,
+                                          READ_BYTES, send_from_journal, &reading, err);
+        if (kind != ERR_OK)
+            return kind;
+        if (reading.first == 0)
+            skip_gone(relay, shard, reading.wanted, last + 1);
+        else if (reading.first > reading.wanted)
+            skip_gone(relay, shard, reading.wanted, reading.first);
+        pthread_mutex_lock(&relay->lock);
+        after = relay->shards[shard].sender.last_sent;
+        pthread_mutex_unlock(&relay->lock);
+        if (after < reading.wanted)
+            return ERR_OK; /* the producer is full, or a doubt came up */
+        rd_kafka_poll(relay->producer, 0);
+    }
+}
+
+static void look_into_journal(struct relay *relay)
+{
+    struct err err;
+    int64_t unpublished = 0;
+    enum err_kind kind = relay->options.store->last_numbers(
+        relay->options.store->self, relay->numbers, relay->options.partitions, &err);
+
+    if (kind == ERR_OK) {
+        pthread_mutex_lock(&relay->lock);
+        for (int32_t i = 0; i < relay->options.partitions; i++) {
+            struct shard *shard = &relay->shards[i];
+
+            shard->journal_last = relay->numbers[i];
+            if (shard->owned && shard->journal_last > shard->sender.published)
+                unpublished += (int64_t)(shard->journal_last - shard->sender.published);
+        }
+        pthread_mutex_unlock(&relay->lock);
+        metric_set(&waiting, unpublished);
+    }
+    for (int32_t i = 0; i < relay->options.partitions && kind == ERR_OK; i++)
+        kind = fill_shard(relay, i, &err);
+    if (kind != ERR_OK)
+        LOG_WARN("relay_journal", "the journal cannot be read: trying again", log_err(&err));
+}
+
+/* --- Reading the log back ------------------------------------------------------------------- */
+
+struct read_back {
+    struct relay *relay;
+    int64_t *last_time_ms; /* of the last record, by shard */
+    struct number_run *runs;
+};
+
+static bool note_last(void *context, const rd_kafka_message_t *message)
+{
+    struct read_back *back = context;
+
+    back->last_time_ms[message->partition] = rd_kafka_message_timestamp(message, NULL);
+    return true;
+}
+
+static bool note_number(void *context, const rd_kafka_message_t *message)
+{
+    struct read_back *back = context;
+    uint64_t number = kafka_record_number(message);
+
+    if (number > 0)
+        number_run_read(&back->runs[message->partition], number);
+    return true;
+}
+
+/* Where to begin: READ_BACK_MS before the last record of each partition. */
+static enum err_kind find_starts(struct relay *relay, struct read_back *back, const int32_t *shards,
+                                 const int64_t *ends, int64_t *starts, size_t count,
+                                 struct err *err)
+{
+    int64_t *last = mem_alloc(count * sizeof *last);
+    enum err_kind kind;
+
+    for (size_t i = 0; i < count; i++)
+        last[i] = ends[i] > 0 ? ends[i] - 1 : 0;
+    kind = kafka_read_to_end(relay->options.brokers, relay->options.topic, shards, last, count,
+                             note_last, back, err);
+    free(last);
+    for (size_t i = 0; i < count && kind == ERR_OK; i++) {
+        starts[i] = 0;
+        if (ends[i] > 0 && back->last_time_ms[shards[i]] > READ_BACK_MS)
+            kind = kafka_offset_at(relay->producer, relay->options.topic, shards[i],
+                                   back->last_time_ms[shards[i]] - READ_BACK_MS, &starts[i], err);
+    }
+    return kind;
+}
+
+static enum err_kind find_ends(struct relay *relay, const int32_t *shards, int64_t *lows,
+                               int64_t *ends, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+            relay->producer, relay->options.topic, shards[i], &lows[i], &ends[i], 3000);
+
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return err_set(err, ERR_RETRY, "kafka: %s/%d: its end: %s", relay->options.topic,
+                           shards[i], rd_kafka_err2str(code));
+    }
+    return ERR_OK;
+}
+
+/* The run that the log of a shard holds. An empty log was never written, or its records were taken
+ * by retention: then what was known to be published stands. */
+static uint64_t run_of(const struct number_run *run, int64_t low, int64_t end, uint64_t published)
+{
+    if (run->first > 0)
+        return run->run;
+    return low == end && end == 0 ? 0 : published;
+}
+
+static enum err_kind settle(struct relay *relay, const struct read_back *back,
+                            const int32_t *shards, const int64_t *lows, const int64_t *ends,
+                            size_t count, struct err *err)
+{
+    struct store *store = relay->options.store;
+    enum err_kind kind =
+        store->published(store->self, relay->known_published, relay->options.partitions, err);
+
+    /* Read after the log: whatever the log holds was committed before. */
+    if (kind == ERR_OK)
+        kind = store->last_numbers(store->self, relay->numbers, relay->options.partitions, err);
+    for (size_t i = 0; i < count && kind == ERR_OK; i++) {
+        int32_t shard = shards[i];
+        uint64_t run = run_of(&back->runs[shard], lows[i], ends[i], relay->known_published[shard]);
+
+        if (back->runs[shard].highest > relay->numbers[shard])
+            return err_set(
+                err, ERR_STOP,
+                "%s/%d holds number %" PRIu64 ", the database has given out only %" PRIu64
+                ": it is older than its topic (restored or lost); rebuild it with a replay",
+                relay->options.topic, shard, back->runs[shard].highest, relay->numbers[shard]);
+        if (run < relay->known_published[shard])
+            LOG_WARN("log_tail_lost",
+                     "the log lost records that were acknowledged: sending them again",
+                     log_int("shard", shard), log_int("from", (int64_t)run + 1),
+                     log_int("to", (int64_t)relay->known_published[shard]));
+        pthread_mutex_lock(&relay->lock);
+        if (relay->shards[shard].owned && sender_may_read_back(&relay->shards[shard].sender))
+            sender_read_back(&relay->shards[shard].sender, run, ends[i]);
+        pthread_mutex_unlock(&relay->lock);
+        metric_add(&doubts_total, 1);
+    }
+    return kind;
+}
+
+static enum err_kind read_back_shards(struct relay *relay, const int32_t *shards, size_t count,
+                                      struct err *err)
+{
+    size_t partitions = (size_t)relay->options.partitions;
+    struct read_back back = {.relay = relay};
+    int64_t *lows = mem_alloc(3 * count * sizeof *lows);
+    int64_t *ends = lows + count, *starts = ends + count;
+    enum err_kind kind;
+
+    back.last_time_ms = mem_alloc(partitions * sizeof *back.last_time_ms);
+    back.runs = mem_alloc(partitions * sizeof *back.runs);
+    kind = find_ends(relay, shards, lows, ends, count, err);
+    if (kind == ERR_OK)
+        kind = find_starts(relay, &back, shards, ends, starts, count, err);
+    if (kind == ERR_OK)
+        kind = kafka_read_to_end(relay->options.brokers, relay->options.topic, shards, starts,
+                                 count, note_number, &back, err);
+    if (kind == ERR_OK)
+        kind = settle(relay, &back, shards, lows, ends, count, err);
+    free(lows);
+    free(back.last_time_ms);
+    free(back.runs);
+    return kind;
+}
+
+static void resolve_doubts(struct relay *relay)
+{
+    int32_t *shards = mem_alloc((size_t)relay->options.partitions * sizeof *shards);
+    size_t count = 0;
+    struct err err;
+    enum err_kind kind;
+
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++)
+        if (relay->shards[i].owned && sender_may_read_back(&relay->shards[i].sender))
+            shards[count++] = i;
+    pthread_mutex_unlock(&relay->lock);
+    if (count > 0) {
+        kind = read_back_shards(relay, shards, count, &err);
+        if (kind == ERR_OK) {
+            LOG_INFO("relay_read_back", "the log was read back: sending goes on",
+                     log_int("shards", (int64_t)count));
+            relay->journal_at_ms = 0;
+        } else if (kind == ERR_STOP) {
+            relay->failed = true;
+            relay->options.stop(relay->options.context, &err);
+        } else {
+            LOG_WARN("relay_doubt", "the log cannot be read back yet: nothing is sent until then",
+                     log_err(&err));
+            relay->read_back_at_ms = clock_monotonic_ms() + READ_BACK_RETRY_MS;
+        }
+    }
+    free(shards);
+}
+
+/* --- Group and control topic ---------------------------------------------------------------- */
+
+static void own_shard(struct relay *relay, int32_t shard, bool owned)
+{
+    if (shard < 0 || shard >= relay->options.partitions)
+        return;
+    if (owned && !relay->shards[shard].owned)
+        sender_start(&relay->shards[shard].sender);
+    relay->shards[shard].owned = owned;
+}
+
+static void assign_control(rd_kafka_t *client)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, CONTROL_TOPIC, 0)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_assign(client, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* rd_kafka_consumer_poll's, on the relay's thread. The own topic is never consumed: its partitions
+ * only say who relays which shard. */
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
+                         rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct relay *relay = opaque;
+
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++) {
+        bool ours = false;
+
+        for (int j = 0; event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && j < partitions->cnt; j++)
+            ours = ours || partitions->elems[j].partition == i;
+        own_shard(relay, i, ours);
+    }
+    pthread_mutex_unlock(&relay->lock);
+    if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+        assign_control(client);
+    else
+        rd_kafka_assign(client, NULL);
+    LOG_INFO(
+        "relay_shards", "shards to relay were assigned anew",
+        log_int("shards", event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? partitions->cnt : 0));
+}
+
+static void obey(struct relay *relay, struct view text)
+{
+    struct control control;
+    bool obeyed = false;
+
+    arena_reset(&relay->arena);
+    if (control_parse(&control, text, &relay->arena, NULL) != ERR_OK ||
+        control.type != CONTROL_NACK || !view_equals(control.source, relay->options.part) ||
+        control.shards[0] >= relay->options.partitions)
+        return;
+    pthread_mutex_lock(&relay->lock);
+    if (relay->shards[control.shards[0]].owned)
+        obeyed = sender_nack(&relay->shards[control.shards[0]].sender, control.numbers[0],
+                             clock_monotonic_ms());
+    pthread_mutex_unlock(&relay->lock);
+    if (!obeyed)
+        return;
+    metric_add(&nacks_total, 1);
+    LOG_WARN("relay_nack", "a reader misses a record: sending from there again",
+             log_view("from", control.from), log_int("shard", control.shards[0]),
+             log_int("number", (int64_t)control.numbers[0]));
+    relay->journal_at_ms = 0;
+}
+
+static void consume(struct relay *relay)
+{
+    rd_kafka_message_t *message;
+
+    if (relay->consumer == NULL) {
+        rd_kafka_poll(relay->producer, POLL_MS);
+        return;
+    }
+    message = rd_kafka_consumer_poll(relay->consumer, POLL_MS);
+    if (message == NULL)
+        return;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        obey(relay, view_of(message->payload, message->len));
+    } else if (kafka_err_kind(message->err) == ERR_STOP) {
+        struct err err;
+
+        err_set(&err, ERR_STOP, "kafka: %s: %s", relay->group, rd_kafka_message_errstr(message));
+        relay->failed = true;
+        relay->options.stop(relay->options.context, &err);
+    }
+    rd_kafka_message_destroy(message);
+}
+
+/* --- Once a second, once a minute ----------------------------------------------------------- */
+
+static void say_published(struct relay *relay)
+{
+    AUTO(buf_clear) struct buf text = {0};
+    int32_t *shards = mem_alloc((size_t)relay->options.partitions * sizeof *shards);
+    struct control control = {
+        .type = CONTROL_PUBLISHED,
+        .source = view_str(relay->options.part),
+        .from = view_str(relay->options.instance),
+        .shards = shards,
+        .numbers = relay->numbers,
+    };
+
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++)
+        if (relay->shards[i].owned && !relay->shards[i].sender.doubt) {
+            shards[control.count] = i;
+            relay->numbers[control.count++] = relay->shards[i].sender.published;
+        }
+    pthread_mutex_unlock(&relay->lock);
+    control_write(&text, &control);
+    relay_say(relay, buf_view(&text));
+    free(shards);
+}
+
+/* The record that was acknowledged last must still be in the log. */
+static void check_ends(struct relay *relay)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(relay->options.partitions);
+
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++)
+        if (relay->shards[i].owned && !relay->shards[i].sender.doubt)
+            rd_kafka_topic_partition_list_add(list, relay->options.topic, i);
+    pthread_mutex_unlock(&relay->lock);
+    if (list->cnt > 0 && kafka_ends(relay->producer, list, 500, NULL) == ERR_OK)
+        for (int i = 0; i < list->cnt; i++) {
+            int32_t shard = list->elems[i].partition;
+            bool lost;
+
+            if (list->elems[i].offset < 0)
+                continue;
+            pthread_mutex_lock(&relay->lock);
+            lost = relay->shards[shard].owned &&
+                   sender_end_is(&relay->shards[shard].sender, list->elems[i].offset);
+            pthread_mutex_unlock(&relay->lock);
+            if (lost)
+                LOG_WARN("relay_doubt",
+                         "the log is shorter than what was acknowledged: reading it back",
+                         log_int("shard", shard), log_int("end", list->elems[i].offset));
+        }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void note_published(struct relay *relay)
+{
+    struct store *store = relay->options.store;
+
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++) {
+        const struct shard *shard = &relay->shards[i];
+        bool known = shard->owned && !shard->sender.doubt;
+
+        relay->numbers[i] = known ? shard->sender.published : 0;
+        relay->offsets[i] = known ? shard->sender.published_offset : -1;
+    }
+    pthread_mutex_unlock(&relay->lock);
+    store->note_published(store->self, relay->numbers, relay->offsets, relay->options.partitions,
+                          NULL);
+}
+
+static void add_text_header(rd_kafka_headers_t *headers, const char *name, const char *value)
+{
+    rd_kafka_header_add(headers, name, -1, value, -1);
+}
+
+/* A copy for tools: the record as it was, with where it lay and why it is here. */
+static bool copy_dead_letter(void *context, int64_t id, const struct dead_letter *dead)
+{
+    struct relay *relay = context;
+    rd_kafka_headers_t *headers = kafka_headers_from_block(dead->headers);
+    rd_kafka_resp_err_t result = RD_KAFKA_RESP_ERR__IN_PROGRESS;
+    char topic[256], number[32];
+
+    if (headers == NULL)
+        headers = rd_kafka_headers_new(8);
+    snprintf(topic, sizeof topic, "%s.%s.dlq", dead->topic, relay->options.part);
+    add_text_header(headers, "dlq_reason", dead_reason_name(dead->reason));
+    add_text_header(headers, "dlq_error", dead->error);
+    add_text_header(headers, "dlq_topic", dead->topic);
+    snprintf(number, sizeof number, "%d", dead->partition);
+    add_text_header(headers, "dlq_partition", number);
+    snprintf(number, sizeof number, "%" PRId64, dead->offset);
+    add_text_header(headers, "dlq_offset", number);
+    snprintf(number, sizeof number, "%" PRId64, id);
+    add_text_header(headers, "dlq_id", number);
+    if (rd_kafka_producev(relay->producer, RD_KAFKA_V_TOPIC(topic),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                          RD_KAFKA_V_KEY(dead->key.data, dead->key.size),
+                          RD_KAFKA_V_VALUE((void *)(uintptr_t)dead->value.data, dead->value.size),
+                          RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(&result),
+                          RD_KAFKA_V_END) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_headers_destroy(headers);
+        return false;
+    }
+    /* result is on this stack: wait for its report however long it takes (message.timeout.ms). */
+    while (result == RD_KAFKA_RESP_ERR__IN_PROGRESS)
+        rd_kafka_poll(relay->producer, 100);
+    return result == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void each_second(struct relay *relay, int64_t now_ms)
+{
+    struct store *store = relay->options.store;
+
+    say_published(relay);
+    if (relay->options.topic != NULL) {
+        check_ends(relay);
+        note_published(relay);
+    }
+    if (relay_is_connected(relay))
+        store->copy_dead_letters(store->self, copy_dead_letter, relay, NULL);
+    if (now_ms >= relay->minute_at_ms) {
+        struct err err;
+
+        relay->minute_at_ms = now_ms + MINUTE_MS;
+        if (store->maintain(store->self, &err) != ERR_OK)
+            LOG_WARN("journal_upkeep", "the journal could not be tended: trying again in a minute",
+                     log_err(&err));
+    }
+}
+
+/* --- The thread ----------------------------------------------------------------------------- */
+
+/* After a fatal error the library's producer is of no use: another one goes on from the log. */
+static void renew_producer(struct relay *relay)
+{
+    char why[256];
+    struct err err;
+    rd_kafka_t *old = relay->producer, *fresh;
+
+    if (rd_kafka_fatal_error(old, why, sizeof why) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    LOG_WARN("relay_producer", "the producer failed for good: starting another one",
+             log_str("err", why));
+    if (kafka_open_producer(&fresh, relay->options.brokers, on_delivered, relay, &err) != ERR_OK) {
+        LOG_ERROR("relay_producer", "no new producer can be made: trying again", log_err(&err));
+        return;
+    }
+    pthread_mutex_lock(&relay->lock);
+    relay->producer = fresh;
+    for (int32_t i = 0; i < relay->options.partitions; i++)
+        sender_doubt(&relay->shards[i].sender);
+    pthread_mutex_unlock(&relay->lock);
+    rd_kafka_purge(old, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(old, 5000);
+    rd_kafka_destroy(old);
+}
+
+static bool all_published(struct relay *relay)
+{
+    bool all = true;
+
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++) {
+        const struct shard *shard = &relay->shards[i];
+        uint64_t last =
+            shard->offered_last > shard->journal_last ? shard->offered_last : shard->journal_last;
+
+        all = all && (!shard->owned || (!shard->sender.doubt && shard->sender.published >= last));
+    }
+    pthread_mutex_unlock(&relay->lock);
+    return all;
+}
+
+static bool is_stopping(struct relay *relay)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&relay->lock);
+    stopping = relay->stopping;
+    pthread_mutex_unlock(&relay->lock);
+    return stopping;
+}
+
+static void *relay_main(void *context)
+{
+    struct relay *relay = context;
+
+    while (!is_stopping(relay) && !relay->failed) {
+        int64_t now_ms;
+
+        consume(relay);
+        rd_kafka_poll(relay->producer, 0);
+        renew_producer(relay);
+        now_ms = clock_monotonic_ms();
+        if (relay->options.topic != NULL && now_ms >= relay->read_back_at_ms)
+            resolve_doubts(relay);
+        if (relay->options.topic != NULL && now_ms >= relay->journal_at_ms) {
+            relay->journal_at_ms = now_ms + JOURNAL_LOOK_MS;
+            look_into_journal(relay);
+        }
+        if (now_ms >= relay->second_at_ms) {
+            relay->second_at_ms = now_ms + SECOND_MS;
+            each_second(relay, now_ms);
+        }
+    }
+    return NULL;
+}
+
+/* --- From other threads --------------------------------------------------------------------- */
+
+void relay_lead(struct relay *relay, bool leads)
+{
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++)
+        own_shard(relay, i, leads);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+size_t relay_shards(struct relay *relay, int32_t *shards)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++)
+        if (relay->shards[i].owned)
+            shards[count++] = i;
+    pthread_mutex_unlock(&relay->lock);
+    return count;
+}
+
+uint64_t relay_published(struct relay *relay, int32_t shard)
+{
+    uint64_t published = 0;
+
+    pthread_mutex_lock(&relay->lock);
+    if (shard >= 0 && shard < relay->options.partitions && relay->shards[shard].owned &&
+        !relay->shards[shard].sender.doubt)
+        published = relay->shards[shard].sender.published;
+    pthread_mutex_unlock(&relay->lock);
+    return published;
+}
+
+bool relay_is_connected(struct relay *relay)
+{
+    bool connected;
+
+    pthread_mutex_lock(&relay->lock);
+    connected = relay->heard_ms > 0 && clock_monotonic_ms() - relay->heard_ms < 5 * SECOND_MS;
+    pthread_mutex_unlock(&relay->lock);
+    return connected;
+}
+
+static enum err_kind open_consumer(struct relay *relay, struct err *err)
+{
+    struct kafka_consumer_options options = {
+        .brokers = relay->options.brokers,
+        .group = relay->options.follows_lead ? NULL : relay->group,
+        .instance = relay->options.follows_lead ? NULL : relay->name,
+        .fetch_bytes = 256u << 10,
+        .opaque = relay,
+        .rebalance = relay->options.follows_lead ? NULL : on_rebalance,
+    };
+    rd_kafka_topic_partition_list_t *topics;
+    rd_kafka_resp_err_t code;
+    enum err_kind kind = kafka_open_consumer(&relay->consumer, &options, err);
+
+    if (kind != ERR_OK || relay->options.follows_lead) {
+        if (kind == ERR_OK)
+            assign_control(relay->consumer);
+        return kind;
+    }
+    topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, relay->options.topic, RD_KAFKA_PARTITION_UA);
+    code = rd_kafka_subscribe(relay->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err_set(err, ERR_STOP, "kafka: subscribe to %s: %s", relay->options.topic,
+                       rd_kafka_err2str(code));
+    return ERR_OK;
+}
+
+static void relay_free(struct relay *relay)
+{
+    kafka_close_consumer(relay->consumer);
+    if (relay->producer != NULL)
+        rd_kafka_destroy(relay->producer);
+    pthread_mutex_destroy(&relay->lock);
+    arena_clear(&relay->arena);
+    free(relay->shards);
+    free(relay->numbers);
+    free(relay->known_published);
+    free(relay->offsets);
+    free(relay);
+}
+
+enum err_kind relay_start(struct relay **out, const struct relay_options *options, struct err *err)
+{
+    static struct metric *const metrics[] = {&sent_total, &resent_total, &doubts_total,
+                                             &nacks_total, &waiting};
+    struct relay *relay = mem_alloc(sizeof *relay);
+    size_t partitions = (size_t)options->partitions;
+    enum err_kind kind;
+
+    relay->options = *options;
+    snprintf(relay->group, sizeof relay->group, "%s.relay", options->part);
+    snprintf(relay->name, sizeof relay->name, "%s", options->instance);
+    pthread_mutex_init(&relay->lock, NULL);
+    relay->shards = mem_alloc(partitions * sizeof *relay->shards);
+    relay->numbers = mem_alloc(partitions * sizeof *relay->numbers);
+    relay->known_published = mem_alloc(partitions * sizeof *relay->known_published);
+    relay->offsets = mem_alloc(partitions * sizeof *relay->offsets);
+    relay->minute_at_ms = clock_monotonic_ms() + MINUTE_MS;
+    kind = kafka_open_producer(&relay->producer, options->brokers, on_delivered, relay, err);
+    if (kind == ERR_OK && options->topic != NULL)
+        kind = open_consumer(relay, err);
+    if (kind == ERR_OK && pthread_create(&relay->thread, NULL, relay_main, relay) != 0)
+        kind = err_set(err, ERR_STOP, "relay: no thread: %s", strerror(errno));
+    if (kind != ERR_OK) {
+        relay_free(relay);
+        return kind;
+    }
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
+        metric_register(metrics[i]);
+    *out = relay;
+    return ERR_OK;
+}
+
+void relay_stop(struct relay *relay, int64_t grace_ms)
+{
+    int64_t until_ms = clock_monotonic_ms() + grace_ms;
+
+    if (relay == NULL)
+        return;
+    while (!relay->failed && !all_published(relay) && clock_monotonic_ms() < until_ms) {
+        const struct timespec pause = {.tv_nsec = 10000000};
+
+        nanosleep(&pause, NULL);
+    }
+    pthread_mutex_lock(&relay->lock);
+    relay->stopping = true;
+    pthread_mutex_unlock(&relay->lock);
+    pthread_join(relay->thread, NULL);
+    rd_kafka_flush(relay->producer, 1000);
+    rd_kafka_purge(relay->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(relay->producer, 1000);
+    relay_free(relay);
+}

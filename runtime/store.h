@@ -1,0 +1,130 @@
+/* Where a part's commit point is: the one interface between delivery and a database.
+ *
+ * PostgreSQL (runtime/pg_store.c) serves most parts; inventory's ledger is its own store.
+ * One commit holds the part's new state, its new records with their numbers, the positions and
+ * marks of what was read, and dead letters: all or nothing (docs/decisions, design "delivery").
+ *
+ * Threads: begin .. commit, take_over: the worker. read, last_numbers, note_published, dead letter
+ * copies: the relay, on a session of its own. */
+#ifndef TRADEWIND_RUNTIME_STORE_H
+#define TRADEWIND_RUNTIME_STORE_H
+
+#include "runtime/arena.h"
+#include "runtime/err.h"
+
+struct pg;
+
+/* How far one input partition is applied. */
+struct mark {
+    const char *topic;
+    int32_t partition;
+    int64_t epoch;       /* who may write; raised by each take-over */
+    int64_t next_offset; /* read from here; -1: from the beginning */
+    uint64_t high_water; /* highest number applied */
+    bool fresh;          /* nothing was ever applied: start at the first number in the log */
+};
+
+/* A record of the part's own topic, as it is sent: a number has one content for ever. */
+struct journal_record {
+    int32_t shard;
+    uint64_t number;
+    struct view key;
+    struct view headers; /* header block, see events/envelope.h */
+    struct view value;
+};
+
+/* Why a record was set aside. Stored by name. */
+enum dead_reason {
+    DEAD_NO_NUMBER,      /* headers missing or malformed: outside the sequence */
+    DEAD_UNDECODABLE,    /* numbered, but the value is no event */
+    DEAD_UNKNOWN_SCHEMA, /* numbered, schema id not known to registry or lock file */
+    DEAD_IMPOSSIBLE,     /* no row of the saga table knows it: alarm */
+    DEAD_REFUSED,        /* the part could not apply it */
+    DEAD_PARKED,         /* behind a dead letter of its key */
+};
+
+struct dead_letter {
+    enum dead_reason reason;
+    const char *error;
+    const char *topic;
+    int32_t partition;
+    int64_t offset;
+    uint64_t number;  /* 0: none */
+    int64_t time_ms;  /* the record's */
+    int32_t attempts; /* how often it was tried, from 1; parking is no attempt */
+    struct view key;
+    struct view headers; /* header block */
+    struct view value;
+};
+
+const char *dead_reason_name(enum dead_reason reason); /* "no_number", ... */
+
+/* What one commit writes besides the part's state. */
+struct commit {
+    struct mark *marks; /* of the input partitions in this unit, sorted by topic, partition */
+    size_t mark_count;
+    int32_t *shards;        /* to be locked, ascending */
+    uint64_t *last_numbers; /* per shard: filled by begin, moved on by appends */
+    size_t shard_count;
+    struct journal_record *records; /* in the order they were decided */
+    size_t record_count, record_capacity;
+    struct dead_letter *dead_letters;
+    size_t dead_letter_count, dead_letter_capacity;
+    const int64_t *redriven; /* dead letters that this unit applies: deleted with it, all must still
+                                be there */
+    size_t redriven_count;
+    const struct view *keys; /* sorted: begin fills key_is_parked for them */
+    bool *key_is_parked;     /* the key has a numbered dead letter */
+    size_t key_count;
+    struct arena *arena;
+};
+
+struct store {
+    void *self;
+
+    /* Raise the epoch of the partitions in marks (topic, partition set) and read where they are. */
+    enum err_kind (*take_over)(void *self, struct mark *marks, size_t count, struct err *err);
+    /* Read them again after a commit of unknown outcome; epochs are not raised. */
+    enum err_kind (*reload)(void *self, struct mark *marks, size_t count, struct err *err);
+    /* Queue the locks: positions, then shards. For a store with a session, the part queues its
+     * reads behind. */
+    enum err_kind (*begin)(void *self, struct commit *commit, struct err *err);
+    /* Send them, read epochs and numbers. ERR_RETRY with *fenced: an epoch moved, drop those
+     * partitions. */
+    enum err_kind (*began)(void *self, struct commit *commit, bool *fenced, struct err *err);
+    /* Write it all. ERR_OK: stored. ERR_REJECT: this data can never be. ERR_RETRY: not stored, or
+     * nobody knows. */
+    enum err_kind (*commit)(void *self, struct commit *commit, struct err *err);
+    /* Give up what began; forget memory that an unknown outcome made doubtful. */
+    void (*abandon)(void *self);
+    struct pg *(*session)(void *self); /* of the worker; NULL: no PostgreSQL */
+
+    /* The relay's side. */
+    enum err_kind (*last_numbers)(void *self, uint64_t *numbers, int32_t partitions,
+                                  struct err *err);
+    /* Records of shard from number on, in order, up to max_bytes; each is a view for the call of
+     * each(). */
+    enum err_kind (*read)(void *self, int32_t shard, uint64_t from, size_t max_bytes,
+                          void (*each)(void *context, const struct journal_record *record),
+                          void *context, struct err *err);
+    enum err_kind (*published)(void *self, uint64_t *numbers, int32_t partitions, struct err *err);
+    enum err_kind (*note_published)(void *self, const uint64_t *numbers, const int64_t *offsets,
+                                    int32_t partitions, struct err *err);
+    /* About once a minute: make and drop journal partitions. */
+    enum err_kind (*maintain)(void *self, struct err *err);
+    /* Dead letters that have no copy in their topic yet: each() returns true when it was sent. */
+    enum err_kind (*copy_dead_letters)(void *self,
+                                       bool (*each)(void *context, int64_t id,
+                                                    const struct dead_letter *dead),
+                                       void *context, struct err *err);
+    /* For redrive: the dead letter id and, when it has a number, all others of its key, in order of
+     * id, in arena. */
+    enum err_kind (*load_dead_letters)(void *self, int64_t id, struct dead_letter **out,
+                                       int64_t **ids, size_t *count, struct arena *arena,
+                                       struct err *err);
+    /* As JSON rows, newest last, for GET /dead-letters. Any thread. */
+    enum err_kind (*list_dead_letters)(void *self, struct buf *out, struct err *err);
+    void (*close)(void *self);
+};
+
+#endif

@@ -1,0 +1,168 @@
+"""Mails: nobody waits for the mail server, no mail is lost, and a repeat can be told by its Message-ID."""
+
+import itertools
+import time
+
+import pytest
+
+CHARGE = "TEST-MAIL"
+keys = (f"mail-{time.time_ns()}-{i}" for i in itertools.count())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def product(running_stack):
+    product = {"sku": CHARGE, "name": "A charge", "kind": "charge", "unit_price_minor": 500, "currency": "GBP"}
+    assert running_stack.http("POST", "/products", role="service", json=[product]).status_code == 200
+    running_stack.wait_until(
+        lambda: running_stack.http("GET", f"/orders/prices/{CHARGE}", role="service").status_code == 200,
+        what="the order service knowing the price",
+    )
+
+
+def place(stack, *, contact={"name": "Ada", "email": "ada@example.test"}, token="tok_approve"):
+    key = next(keys)
+    order = {
+        "customer_id": key,
+        "currency": "GBP",
+        "payment_token": token,
+        "lines": [{"sku": CHARGE, "quantity": 2}],
+    }
+    if contact:
+        order["contact"] = contact
+    answer = stack.http("POST", "/orders", role="service", headers={"Idempotency-Key": key}, json=order)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["order_id"]
+
+
+def state(stack, order):
+    return stack.http("GET", f"/orders/{order}", role="service").json()["state"]
+
+
+def told(stack, order):
+    """{kind: what the part knows of the mail}"""
+    answer = stack.http("GET", f"/parts/email/emails/{order}", role="operator")
+    return {mail["kind"]: mail for mail in answer.json().get("mails", [])}
+
+
+def wait_for(stack, order, kind, wanted, seconds=30):
+    stack.wait_until(
+        lambda: told(stack, order).get(kind, {}).get("state") == wanted, seconds, f"{kind} of {order} {wanted}"
+    )
+    return told(stack, order)[kind]
+
+
+def mails(stack, order):
+    return stack.mails(order=order)["mails"]
+
+
+def test_a_confirmed_order_is_told_once_with_its_stable_id(stack):
+    order = place(stack)
+
+    mail = wait_for(stack, order, "confirmation", "sent")
+
+    (taken,) = mails(stack, order)
+    assert taken["message_id"] == f"<{mail['message_id']}>" == f"<confirmation.{order}@example.test>"
+    assert taken["to"] == ["ada@example.test"]
+    assert "confirmed" in taken["subject"]
+
+
+def test_a_declined_order_is_told_why(stack):
+    order = place(stack, token="tok_decline")
+
+    wait_for(stack, order, "cancellation", "sent")
+
+    assert [mail["subject"] for mail in mails(stack, order)] == [f"Your order is cancelled ({order})"]
+
+
+def test_a_fulfilled_order_that_is_cancelled_is_told_all_three(stack):
+    order = place(stack)
+    stack.wait_until(lambda: state(stack, order) == "fulfilled", what=f"order {order} fulfilled")
+
+    assert stack.http("POST", f"/orders/{order}/cancel", role="service").status_code in (200, 202)
+
+    for kind in ("confirmation", "cancellation", "refund"):
+        wait_for(stack, order, kind, "sent")
+    assert len(mails(stack, order)) == 3
+
+
+def test_an_order_without_a_contact_is_given_up_with_the_reason(stack):
+    order = place(stack, contact=None)
+
+    mail = wait_for(stack, order, "confirmation", "given_up")
+
+    assert mail["reason"] == "no contact"
+    assert mails(stack, order) == []
+
+
+def test_while_the_mail_server_is_down_orders_go_on_and_mails_wait(stack):
+    stack.stop("mails")
+    try:
+        orders = [place(stack) for _ in range(5)]
+        for order in orders:
+            stack.wait_until(lambda: state(stack, order) == "fulfilled", what=f"order {order} fulfilled")
+        wait_for(stack, orders[0], "confirmation", "queued")
+        stack.wait_until(
+            lambda: stack.http("GET", "/parts/email/health", role="operator").status_code == 503,
+            what="the part saying that it is unwell",
+        )
+    finally:
+        stack.start("mails")
+
+    for order in orders:
+        wait_for(stack, order, "confirmation", "sent", seconds=60)
+        assert len(mails(stack, order)) == 1
+    assert stack.http("GET", "/parts/email/health", role="operator").status_code == 200
+
+
+def test_a_mail_that_is_refused_for_now_is_tried_again(stack):
+    stack.mail_behaviour("refuse")
+    order = place(stack)
+    stack.wait_until(
+        lambda: told(stack, order).get("confirmation", {}).get("attempts", 0) >= 1, what="a try that is refused"
+    )
+    assert "451" in told(stack, order)["confirmation"]["last_error"]
+
+    stack.mail_behaviour("accept")
+
+    wait_for(stack, order, "confirmation", "sent", seconds=60)
+    assert len(mails(stack, order)) == 1
+
+
+def test_a_mail_whose_answer_was_lost_comes_again_under_the_same_id(stack):
+    stack.mail_behaviour("hang-up-after-250")
+    order = place(stack)
+    stack.wait_until(lambda: len(mails(stack, order)) >= 1, what="the mail being taken")
+    stack.mail_behaviour("accept")
+
+    wait_for(stack, order, "confirmation", "sent", seconds=60)
+
+    assert {mail["message_id"] for mail in mails(stack, order)} == {f"<confirmation.{order}@example.test>"}
+    published = [
+        event
+        for event in stack.tradewind("order", order, "--json")["events"]
+        if event["type"].startswith("email.")
+    ]
+    assert [event["type"] for event in published] == ["email.sent"]
+
+
+def test_a_killed_part_sends_what_it_owes(stack):
+    stack.mail_behaviour("refuse")
+    orders = [place(stack) for _ in range(5)]
+    for order in orders:
+        wait_for(stack, order, "confirmation", "queued")
+
+    stack.kill("email")
+    stack.mail_behaviour("accept")
+
+    stack.wait_ready("email")
+    for order in orders:
+        wait_for(stack, order, "confirmation", "sent", seconds=60)
+
+
+def test_an_address_stands_in_no_event_and_in_no_log(stack):
+    order = place(stack, contact={"name": "Grace", "email": "grace.hopper@example.test"})
+    wait_for(stack, order, "confirmation", "sent")
+
+    assert "grace.hopper" not in stack.tradewind("order", order, "--json", as_json=False)
+    for part in ("orders", "email", "payment"):
+        assert "grace.hopper" not in stack.log(part)

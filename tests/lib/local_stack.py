@@ -1,0 +1,269 @@
+"""A local stack in the hands of a test: started and stopped, its programs killed and frozen, its stores and topics read.
+
+stack = Stack()                      # ports and folders from the environment, else free ports and a new folder
+stack.up()
+order = stack.http("POST", "/orders", role="customer", subject="c-1", json={...}).json()
+stack.kill("payment")                # kill -9; the process manager starts it again
+stack.wait_until(lambda: stack.http("GET", f"/orders/{id}", role="service").json()["state"] == "confirmed")
+stack.sql("orders", "SELECT count(*) FROM journal")
+stack.tradewind("audit", "--json")
+stack.down()
+"""
+
+import csv
+import functools
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import requests
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+COMMAND = CHECKOUT / "docker" / "local" / "stack"
+
+
+class Failed(AssertionError):
+    """A command of the stack did not do what a test relied on."""
+
+
+class Stack:
+    def __init__(self, build=None, base=None):
+        self.environment = dict(os.environ)
+        self.is_ours = "TRADEWIND_STATE" not in os.environ
+        if self.is_ours:
+            state = tempfile.mkdtemp(prefix="tradewind-test.", dir="/var/tmp")
+            os.chmod(state, 0o755)
+            self.environment["TRADEWIND_STATE"] = state
+        if base or "TRADEWIND_PORT_BASE" not in os.environ:
+            self.environment["TRADEWIND_PORT_BASE"] = str(base or self.command("free-base", "27000").strip())
+        if build:
+            self.environment["TRADEWIND_BUILD"] = str(build)
+        self.state = Path(self.environment["TRADEWIND_STATE"])
+        self.is_whole = False  # everything was started, and nothing was stopped, killed or changed since
+        self.session = requests.Session()
+
+    # --- the whole stack ---------------------------------------------------------------------------------------------
+
+    def command(self, *arguments):
+        """Run docker/local/stack; gives what it printed."""
+        done = subprocess.run([COMMAND, *arguments], env=self.environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(f"stack {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def up(self, *, servers_only=False, registry=False, instances=None, settings=None, wait_s=60):
+        """Start what does not run. settings hold from now on, {"TRADEWIND_X": value} for all parts or
+        {"orders:TRADEWIND_X": value} for one; value None forgets one. Parts whose settings change are started anew."""
+        words = ["--servers"] * servers_only + ["--registry"] * registry
+        words += ["--instances", str(instances)] if instances else []
+        for name, value in (settings or {}).items():
+            words += ["--unset", name] if value is None else ["--set", f"{name}={value}"]
+        self.command("up", *words)
+        self.__dict__.pop("settings", None)
+        self.is_whole = False
+        if not servers_only:
+            self.command("wait", "--timeout", str(wait_s))
+            self.is_whole = not settings
+
+    def whole(self):
+        """Start what a test before has stopped. Costs nothing when none has."""
+        if not self.is_whole:
+            self.up()
+
+    def down(self):
+        self.command("down")
+        if self.is_ours:
+            shutil.rmtree(self.state, ignore_errors=True)
+
+    def empty(self):
+        self.command("empty")
+
+    @functools.cached_property
+    def settings(self):
+        """The TRADEWIND_* settings of the stack."""
+        return json.loads(self.command("env", "--json"))
+
+    # --- programs ----------------------------------------------------------------------------------------------------
+
+    def start(self, program):
+        self.is_whole = False
+        self.command("start", program)
+
+    def stop(self, program):
+        self.is_whole = False
+        self.command("stop", program)
+
+    def restart(self, program):
+        self.is_whole = False
+        self.command("restart", program)
+
+    def pid(self, program):
+        return int(self.command("pid", program))
+
+    def kill(self, program):
+        """kill -9. The process manager starts it again within a second."""
+        self.is_whole = False
+        os.kill(self.pid(program), signal.SIGKILL)
+
+    def freeze(self, program):
+        """SIGSTOP: from outside it looks like a machine that has gone away. Gives the pid for thaw."""
+        self.is_whole = False
+        pid = self.pid(program)
+        os.kill(pid, signal.SIGSTOP)
+        return pid
+
+    def thaw(self, pid):
+        os.kill(pid, signal.SIGCONT)
+
+    def wait_ready(self, *programs, seconds=60):
+        self.command("wait", "--timeout", str(seconds), *programs)
+
+    def log(self, program):
+        return (self.state / "log" / f"{program}.log").read_text(errors="replace")
+
+    def log_lines(self, program, what=None):
+        """The part's log as objects, those with this `what`."""
+        lines = [json.loads(line) for line in self.log(program).splitlines() if line.startswith("{")]
+        return [line for line in lines if what is None or line.get("what") == what]
+
+    # --- HTTP through the door ---------------------------------------------------------------------------------------
+
+    @functools.cache
+    def token(self, role, subject=None):
+        words = ["--subject", subject] if subject else []
+        return self.tradewind("token", "--role", role, *words, as_json=False).strip()
+
+    def http(self, method, path, *, role=None, subject=None, token=None, headers=None, timeout=30, **more):
+        """A request through the door, with a token for role and subject. more as for requests.request (json=, data=)."""
+        headers = dict(headers or {})
+        token = token or (self.token(role, subject) if role else None)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        url = self.settings["TRADEWIND_DOOR"] + path
+        return self.session.request(method, url, headers=headers, timeout=timeout, **more)
+
+    # --- stores ------------------------------------------------------------------------------------------------------
+
+    def database_uri(self, database):
+        return self.settings[f"TRADEWIND_{database.upper()}_DATABASE"]
+
+    def sql(self, database, text, uri=None):
+        """Rows as tuples of strings ("" for null), read or changed as the part's own role."""
+        uri = uri or self.database_uri(database)
+        command = ["psql", "-Xq", "--csv", "-t", "-v", "ON_ERROR_STOP=1", "-c", text, uri]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(f"sql in {database}: {text}\n{done.stderr}")
+        return [tuple(row) for row in csv.reader(io.StringIO(done.stdout))]
+
+    def mongodb(self):
+        """The document store's database, by pymongo."""
+        from pymongo import MongoClient
+
+        return MongoClient(self.settings["TRADEWIND_MONGODB"], retryWrites=False).get_default_database()
+
+    def mails(self, **filters):
+        """What the mail sink has: {count, message_ids, mails}; filters order=, to=, message_id=, limit=, after=."""
+        return requests.get(self.settings["TRADEWIND_MAILS"] + "/mails", params=filters, timeout=10).json()
+
+    def mail_behaviour(self, text):
+        """From now on: accept, refuse, stall SECONDS, hang-up-before-250 or hang-up-after-250."""
+        requests.put(self.settings["TRADEWIND_MAILS"] + "/behaviour", data=text, timeout=10).raise_for_status()
+
+    # --- Kafka -------------------------------------------------------------------------------------------------------
+
+    def produce(self, topic, value, *, key=None, headers=None, partition=-1):
+        """One record, as it is given; gives (partition, offset) when the broker has it."""
+        reports = []
+        producer = Producer({"bootstrap.servers": self.settings["TRADEWIND_KAFKA"], "linger.ms": 0})
+        place = {} if partition < 0 else {"partition": partition}
+        producer.produce(
+            topic, value, key, headers=headers, on_delivery=lambda *report: reports.append(report), **place
+        )
+        producer.flush(30)
+        if not reports or reports[0][0] is not None:
+            raise Failed(f"produce to {topic}: {reports[0][0] if reports else 'no answer'}")
+        return reports[0][1].partition(), reports[0][1].offset()
+
+    def consume(self, *topics):
+        """Every record that is in the topics now, as confluent_kafka messages, each partition in order."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.settings["TRADEWIND_KAFKA"],
+                "group.id": "test-reader",
+                "enable.auto.commit": False,
+                "enable.partition.eof": False,
+            }
+        )
+        try:
+            ends = self._ends(consumer, topics)
+            consumer.assign([TopicPartition(topic, partition, low) for (topic, partition), (low, _) in ends.items()])
+            return self._read_to(consumer, {place: high for place, (low, high) in ends.items() if high > low})
+        finally:
+            consumer.close()
+
+    def _ends(self, consumer, topics):
+        known = consumer.list_topics(timeout=10).topics
+        ends = {}
+        for topic in topics:
+            if topic not in known:
+                raise Failed(f"there is no topic {topic}")
+            for partition in known[topic].partitions:
+                ends[topic, partition] = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        return ends
+
+    def _read_to(self, consumer, wanted):
+        messages = []
+        deadline = time.monotonic() + 60
+        while wanted:
+            if time.monotonic() > deadline:
+                raise Failed(f"not read to the end in 60 s: {wanted}")
+            for message in consumer.consume(1000, timeout=0.2):
+                if message.error():
+                    continue
+                messages.append(message)
+                place = message.topic(), message.partition()
+                if message.offset() + 1 >= wanted.get(place, 0):
+                    wanted.pop(place, None)
+        return messages
+
+    # --- the command line --------------------------------------------------------------------------------------------
+
+    def run_tradewind(self, *arguments, settings=None, timeout=120):
+        """The built command as it ended: returncode, stdout, stderr."""
+        build = Path(self.environment.get("TRADEWIND_BUILD", CHECKOUT / "build"))
+        environment = {**os.environ, **self.settings, **(settings or {})}
+        command = [build / "ops" / "tradewind", *map(str, arguments)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+
+    def tradewind(self, *arguments, as_json=None, timeout=120):
+        """What the command printed, or with --json (or as_json) what it means. Anything but exit 0 fails."""
+        done = self.run_tradewind(*arguments, timeout=timeout)
+        if done.returncode != 0:
+            raise Failed(
+                f"tradewind {' '.join(map(str, arguments))}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        wants_json = "--json" in arguments if as_json is None else as_json
+        return json.loads(done.stdout) if wants_json else done.stdout
+
+    def wait_until(self, holds, seconds=30, what="it"):
+        """Ask until the answer is true; gives the answer."""
+        return wait_until(holds, seconds, what)
+
+
+def wait_until(holds, seconds=30, what="it"):
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = holds()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise Failed(f"{what} has not come true within {seconds} s; last answer: {answer!r}")
+        time.sleep(0.05)

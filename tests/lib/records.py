@@ -1,0 +1,41 @@
+"""Records as they lie in a topic, and what a test does to them."""
+
+import json
+import struct
+
+from local_stack import CHECKOUT
+
+
+def headers_of(message):
+    return {name: value.decode(errors="replace") for name, value in message.headers() or []}
+
+
+def number_of(message):
+    return int(headers_of(message)["ce_sequence"])
+
+
+def again(stack, message, **changed):
+    """Write the record once more at the end of its partition; value=, key= and headers= stand in for its own.
+    Gives its offset."""
+    headers = changed.get("headers", dict(message.headers()))
+    key = changed.get("key", message.key())
+    value = changed.get("value", message.value())
+    return stack.produce(message.topic(), value, key=key, headers=headers, partition=message.partition())[1]
+
+
+def renumbered(message, number):
+    """The headers of the record under another number."""
+    headers = dict(message.headers())
+    source = headers_of(message)["ce_id"].rpartition("/")[0]
+    return {**headers, "ce_id": f"{source}/{number}".encode(), "ce_sequence": f"{number:020d}".encode()}
+
+
+def with_schema(value, schema_id):
+    """The same bytes under another schema id."""
+    return value[:1] + struct.pack(">I", schema_id) + value[5:]
+
+
+def schema_ids():
+    """event type -> schema id of its newest version, by the lock file."""
+    rows = json.loads((CHECKOUT / "schemas" / "ids.lock").read_text())["schemas"]
+    return {row["subject"]: row["id"] for row in rows}

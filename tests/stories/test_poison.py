@@ -1,0 +1,122 @@
+"""Somebody writes rubbish into a topic: bytes that are no event, records without headers, an unknown schema, half an event.
+Each is set aside as it was, with the reason and the place where it lay, in the part's own store and in the dead-letter
+topic; the partition goes on, and no part ends or turns in circles."""
+
+from records import again, headers_of, renumbered, with_schema
+
+READERS = ("payment", "fraud", "inventory")
+TOPIC = "shop.orders.v1"
+
+
+def first_record(shop, order):
+    return shop.records(TOPIC, order)[0]
+
+
+def rubbish(created):
+    """name -> (key, value, headers) of records that nobody can read."""
+    headers, key, value = dict(created.headers()), created.key(), created.value()
+    unnumbered = {name: text for name, text in headers.items() if name not in ("ce_id", "ce_sequence")}
+    return {
+        "bytes that are nothing": (b"poison", bytes(range(256)), None),
+        "no value at all": (key, None, None),
+        "a key that is no text": (b"\xff\xfe\x00\x80", b"poison", None),
+        "an event without headers": (key, value, None),
+        "an event without a number": (key, value, unnumbered),
+        "an unknown schema": (key, with_schema(value, 999_999), unnumbered),
+        "half an event": (key, value[: len(value) // 2], unnumbered),
+        "a number that is none": (key, value, {**headers, "ce_id": b"orders/0/-1", "ce_sequence": b"0x1"}),
+        "headers that are no text": (key, value, {**unnumbered, "ce_id": b"\xff\xfe"}),
+    }
+
+
+def test_rubbish_is_set_aside_and_the_partition_goes_on(shop):
+    mug = shop.product(stock=100)
+    order = shop.order((mug, 1))
+    shop.wait_for(order, "fulfilled")
+    created = first_record(shop, order)
+    pids = {part: shop.stack.pid(part) for part in READERS}
+
+    written = {}
+    for key, value, headers in rubbish(created).values():
+        place = shop.stack.produce(TOPIC, value, key=key, headers=headers, partition=created.partition())
+        written[place] = (key, value)
+
+    for part in READERS:
+        letters = shop.stack.wait_until(lambda: set_aside(shop, part, written), what=f"{part} having set all aside")
+        for letter in letters.values():
+            assert letter["reason"] == "no_number" and letter["error"]
+            assert letter["topic"] == TOPIC
+        copies = shop.stack.wait_until(lambda: copied(shop, part, written), what=f"copies in {TOPIC}.{part}.dlq")
+        for place, message in copies.items():
+            key, value = written[place]
+            assert (message.key(), message.value() or b"") == (key, value or b"")  # none may be kept as an empty one
+            assert headers_of(message)["dlq_reason"] == "no_number" and headers_of(message)["dlq_topic"] == TOPIC
+
+    in_one_partition = [shop.order((mug, 1)) for _ in range(24)]
+    shop.wait_for_all(in_one_partition, "fulfilled")
+    assert {part: shop.stack.pid(part) for part in READERS} == pids
+
+
+def set_aside(shop, part, written):
+    """The dead letters of those places, when all are there."""
+    letters = {(letter["partition"], letter["offset"]): letter for letter in shop.dead_letters(part)}
+    return {place: letters[place] for place in written} if set(written) <= set(letters) else None
+
+
+def copied(shop, part, written):
+    copies = {}
+    for message in shop.stack.consume(f"{TOPIC}.{part}.dlq"):
+        place = headers_of(message).get("dlq_partition"), headers_of(message).get("dlq_offset")
+        copies[tuple(map(int, place))] = message
+    return {place: copies[place] for place in written} if set(written) <= set(copies) else None
+
+
+def test_a_damaged_copy_is_asked_for_again_and_the_good_one_counts(shop):
+    stack = shop.stack
+    order = shop.order((shop.product(), 1))
+    shop.wait_for(order, "fulfilled")
+    closed = shop.records(TOPIC, order)[-1]
+    missed = forget_last(stack, "payment", closed)
+    again(stack, closed, value=closed.value()[:-3])
+
+    stack.start("payment")
+
+    stack.wait_until(lambda: mark(stack, "payment", closed) >= missed, what="payment having read it")
+    assert not [letter for letter in shop.dead_letters("payment") if letter["key"] == order]
+
+
+def test_an_event_that_no_row_of_the_saga_knows_is_a_dead_letter_and_an_alarm(shop):
+    stack = shop.stack
+    order = shop.order((shop.product(), 1))
+    shop.wait_for(order, "fulfilled")
+    created, *_, closed = shop.records(TOPIC, order)
+    number = forget_last(stack, "fraud", closed)
+    again(stack, created, headers=renumbered(created, number))  # a second order.created, where order.closed should be
+
+    stack.start("fraud")
+
+    letter = stack.wait_until(
+        lambda: next((letter for letter in shop.dead_letters("fraud") if letter["key"] == order), None),
+        what="the dead letter",
+    )
+    assert letter["reason"] == "impossible" and letter["number"] == number
+    alarms = [line for line in stack.log_lines("fraud", "dead_letter") if line["number"] == number]
+    assert alarms and alarms[-1]["level"] == "error"
+    shop.wait_for(shop.order((shop.product(), 1)), "fulfilled")
+
+
+def forget_last(stack, part, record):
+    """Stop the part and make it as if it had read its partition to the end, but never got the record. Gives its number."""
+    number = int(headers_of(record)["ce_sequence"])
+    stack.wait_until(lambda: mark(stack, part, record) >= number, what=f"{part} having read the record")
+    stack.stop(part)
+    stack.sql(part, f"UPDATE positions SET high_water = {number - 1} {lane(record)}")
+    return number
+
+
+def mark(stack, part, record):
+    return int(stack.sql(part, f"SELECT high_water FROM positions {lane(record)}")[0][0])
+
+
+def lane(record):
+    return f"WHERE topic = '{record.topic()}' AND partition = {record.partition()}"
