@@ -5,7 +5,10 @@
 #include <mongoc/mongoc.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define CODE_DUPLICATE_KEY 11000
 #define CODE_NAMESPACE_NOT_FOUND 26
@@ -17,6 +20,17 @@ struct mongo {
     const char *database;    /* view into uri */
     mongoc_client_t *client; /* NULL: to be made at the next call */
 };
+
+/* When it is loaded, libmongoc makes a shared memory file of counters named after the process and
+ * takes it away at exit. A killed process leaves its file, and the next one that gets the same id
+ * complains on stderr: so the name goes at once, before main, and the counters stay usable. */
+__attribute__((constructor)) static void forget_counters(void)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "/mongoc-%u", (unsigned)getpid());
+    shm_unlink(name);
+}
 
 static void start_library(void)
 {
