@@ -172,14 +172,14 @@ enum intake_answer worker_look(void *context, struct intake_record *record)
 
         if (schema_ids_refresh(host->ids, schema_id_of(value), NULL) == ERR_OK)
             kind = read_record(host, record, item, &err);
-        if (kind == ERR_RETRY && record->number > 0 && !record->last_chance)
+        if (kind == ERR_RETRY && record->number > 0 && !record->waited)
             return INTAKE_WAIT;
     }
     item->record = record;
     record->decoded = item;
     if (kind == ERR_OK)
         return INTAKE_TAKE;
-    if (kind == ERR_REJECT && record->number > 0 && !record->last_chance)
+    if (record->number > 0 && !record->last_chance)
         return INTAKE_ASK_AGAIN;
     item->event.type = EVENT_NONE;
     item->error = arena_strdup(&host->arena, err.text);

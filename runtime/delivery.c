@@ -99,6 +99,14 @@ bool receiver_undecodable(struct receiver *receiver, int64_t offset)
     return true;
 }
 
+void receiver_gone(struct receiver *receiver, uint64_t number)
+{
+    if (!receiver->gap || number != receiver->high_water + 1 || number != receiver->asked_again)
+        return;
+    receiver->asked_offset = -1;
+    receiver->looked_back = false;
+}
+
 void receiver_hold(struct receiver *receiver, int64_t offset, int64_t now_ms)
 {
     receiver->high_water--;

@@ -62,6 +62,9 @@ void receiver_heartbeat(struct receiver *receiver, uint64_t published, int64_t n
 /** The record high_water (just applied) does not decode: true when it shall be asked for once more.
  *  Then the mark is back where it was and the gap is open. */
 bool receiver_undecodable(struct receiver *receiver, int64_t offset);
+/** The writer has number no more. When that is the record that did not decode, the copy that lies in
+ *  the log is all there is: it is read again and counts as the second try. */
+void receiver_gone(struct receiver *receiver, uint64_t number);
 /** The record high_water (just applied) cannot be judged yet: the mark is back where it was, and
  * what follows is dropped until the caller has it read again from receiver_position. Nothing is
  * missing. */

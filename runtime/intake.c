@@ -28,7 +28,8 @@ struct lane {
     int64_t committed_offset; /* for lag tools; -1: nothing new */
     int64_t fenced_at_ms;     /* 0: not fenced */
     uint64_t waiting_number;  /* a record whose schema is unknown; 0: none */
-    int64_t waiting_since_ms, wait_until_ms;
+    int64_t waiting_since_ms; /* when it was seen first */
+    int64_t wait_until_ms;    /* when it is read again; 0: it was waited for long enough */
     bool ask_end;
     struct metric *high_water;
 };
@@ -136,6 +137,7 @@ static void start_lane(struct intake *intake, const struct mark *mark)
     lane->committed_offset = -1;
     lane->fenced_at_ms = 0;
     lane->waiting_number = 0;
+    lane->wait_until_ms = 0;
     lane->ask_end = false;
     receiver_start(&lane->receiver, mark->high_water, mark->next_offset, mark->fresh);
     metric_set(lane->high_water, (int64_t)mark->high_water);
@@ -225,9 +227,10 @@ static void read_control(struct intake *intake, const rd_kafka_message_t *messag
     arena_reset(&intake->arena);
     if (control_parse(&control, view_of(message->payload, message->len), &intake->arena, NULL) !=
             ERR_OK ||
-        control.type != CONTROL_PUBLISHED)
+        control.type == CONTROL_NACK)
         return;
-    note_speaker(intake, control.source, now_ms);
+    if (control.type == CONTROL_PUBLISHED)
+        note_speaker(intake, control.source, now_ms);
     for (size_t topic = 0; topic < intake->options.topic_count; topic++) {
         if (!view_equals(control.source, intake->options.sources[topic]))
             continue;
@@ -235,8 +238,10 @@ static void read_control(struct intake *intake, const rd_kafka_message_t *messag
             if (control.shards[i] < intake->options.partitions) {
                 struct lane *lane = lane_of(intake, topic, control.shards[i]);
 
-                if (lane->assigned)
+                if (lane->assigned && control.type == CONTROL_PUBLISHED)
                     receiver_heartbeat(&lane->receiver, control.numbers[i], now_ms);
+                else if (lane->assigned)
+                    receiver_gone(&lane->receiver, control.numbers[i]);
             }
     }
 }
@@ -254,6 +259,31 @@ static void wait_for_schema(struct lane *lane, const struct intake_record *recor
     }
     lane->wait_until_ms = now_ms + WAIT_STEP_MS;
     receiver_hold(&lane->receiver, record->message->offset, now_ms);
+}
+
+/* A record that is next in sequence; true when it is in the batch. */
+static bool look_at_next(struct intake *intake, struct lane *lane, struct intake_record *record)
+{
+    record->waited = lane->waiting_number == record->number &&
+                     clock_monotonic_ms() - lane->waiting_since_ms > WAIT_FOR_SCHEMA_MS;
+    switch (intake->options.look(intake->options.context, record)) {
+    case INTAKE_TAKE:
+        lane->waiting_number = 0;
+        lane->wait_until_ms = 0;
+        return true;
+    case INTAKE_WAIT:
+        wait_for_schema(lane, record);
+        return false;
+    case INTAKE_ASK_AGAIN:
+        lane->wait_until_ms = 0;
+        if (receiver_undecodable(&lane->receiver, record->message->offset))
+            return false;
+        record->last_chance = true;
+        intake->options.look(intake->options.context, record);
+        lane->waiting_number = 0;
+        return true;
+    }
+    return false;
 }
 
 /* Judge one record; true when it is in the batch. */
@@ -278,22 +308,8 @@ static bool judge(struct intake *intake, struct lane *lane, struct intake_record
         case RECEIVER_APPLY:
             break;
         }
-        record->last_chance = lane->waiting_number == record->number &&
-                              clock_monotonic_ms() - lane->waiting_since_ms > WAIT_FOR_SCHEMA_MS;
-        switch (intake->options.look(intake->options.context, record)) {
-        case INTAKE_TAKE:
-            lane->waiting_number = 0;
-            break;
-        case INTAKE_WAIT:
-            wait_for_schema(lane, record);
+        if (!look_at_next(intake, lane, record))
             return false;
-        case INTAKE_ASK_AGAIN:
-            if (receiver_undecodable(&lane->receiver, offset))
-                return false;
-            record->last_chance = true;
-            intake->options.look(intake->options.context, record);
-            break;
-        }
     }
     metric_set(lane->high_water, (int64_t)lane->receiver.high_water);
     record->after = (struct mark){
@@ -508,7 +524,7 @@ static void tick_lane(struct intake *intake, size_t topic, int32_t partition, in
 {
     struct lane *lane = lane_of(intake, topic, partition);
 
-    if (lane->waiting_number > 0) {
+    if (lane->wait_until_ms > 0) {
         if (now_ms >= lane->wait_until_ms) {
             lane->wait_until_ms = now_ms + WAIT_STEP_MS;
             seek(intake, topic, partition, receiver_position(&lane->receiver));

@@ -28,6 +28,7 @@ struct intake_record {
     size_t topic; /* index in the options */
     int32_t partition;
     uint64_t number;   /* 0: none, outside the sequence */
+    bool waited;       /* its schema was waited for long enough */
     bool last_chance;  /* do not ask again: take it or set it aside */
     struct mark after; /* the position and mark to store with it */
     void *decoded;     /* the owner's */

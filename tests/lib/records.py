@@ -39,3 +39,24 @@ def schema_ids():
     """event type -> schema id of its newest version, by the lock file."""
     rows = json.loads((CHECKOUT / "schemas" / "ids.lock").read_text())["schemas"]
     return {row["subject"]: row["id"] for row in rows}
+
+
+# --- What a part has of them -----------------------------------------------------------------------------------------
+
+
+def forget_last(stack, part, record):
+    """Stop the part and make it as if it had read its partition up to the record, but never got it. Gives its number."""
+    number = number_of(record)
+    stack.wait_until(lambda: mark(stack, part, record) >= number, what=f"{part} having read the record")
+    stack.stop(part)
+    stack.sql(part, f"UPDATE positions SET high_water = {number - 1} {lane(record)}")
+    return number
+
+
+def mark(stack, part, record):
+    """The highest number that the part has applied of the record's partition."""
+    return int(stack.sql(part, f"SELECT high_water FROM positions {lane(record)}")[0][0])
+
+
+def lane(record):
+    return f"WHERE topic = '{record.topic()}' AND partition = {record.partition()}"

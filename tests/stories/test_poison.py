@@ -2,7 +2,7 @@
 Each is set aside as it was, with the reason and the place where it lay, in the part's own store and in the dead-letter
 topic; the partition goes on, and no part ends or turns in circles."""
 
-from records import again, headers_of, renumbered, with_schema
+from records import again, forget_last, headers_of, mark, renumbered, with_schema
 
 READERS = ("payment", "fraud", "inventory")
 TOPIC = "shop.orders.v1"
@@ -103,20 +103,3 @@ def test_an_event_that_no_row_of_the_saga_knows_is_a_dead_letter_and_an_alarm(sh
     alarms = [line for line in stack.log_lines("fraud", "dead_letter") if line["number"] == number]
     assert alarms and alarms[-1]["level"] == "error"
     shop.wait_for(shop.order((shop.product(), 1)), "fulfilled")
-
-
-def forget_last(stack, part, record):
-    """Stop the part and make it as if it had read its partition to the end, but never got the record. Gives its number."""
-    number = int(headers_of(record)["ce_sequence"])
-    stack.wait_until(lambda: mark(stack, part, record) >= number, what=f"{part} having read the record")
-    stack.stop(part)
-    stack.sql(part, f"UPDATE positions SET high_water = {number - 1} {lane(record)}")
-    return number
-
-
-def mark(stack, part, record):
-    return int(stack.sql(part, f"SELECT high_water FROM positions {lane(record)}")[0][0])
-
-
-def lane(record):
-    return f"WHERE topic = '{record.topic()}' AND partition = {record.partition()}"

@@ -119,6 +119,37 @@ Test(receiver, the_same_undecodable_record_read_again_is_no_second_try)
     cr_expect_not(receiver_undecodable(&receiver, 13));
 }
 
+Test(receiver, what_the_writer_has_no_more_is_read_again_where_it_lies_and_that_is_the_last_try)
+{
+    struct receiver receiver = receiver_with(10);
+
+    cr_assert_eq(receiver_read(&receiver, 11, 11), RECEIVER_APPLY);
+    cr_assert(receiver_undecodable(&receiver, 11));
+    cr_assert_eq(receiver_read(&receiver, 12, 12), RECEIVER_GAP);
+    cr_assert_eq(receiver_tick(&receiver, 5000), RECEIVER_NACK);
+
+    receiver_gone(&receiver, 11);
+
+    cr_expect_eq(receiver_tick(&receiver, 5100), RECEIVER_LOOK_BACK);
+    cr_expect_eq(receiver_position(&receiver), 11);
+    cr_assert_eq(receiver_read(&receiver, 11, 11), RECEIVER_APPLY);
+    cr_expect_not(receiver_undecodable(&receiver, 11));
+    cr_expect_eq(receiver.high_water, 11);
+}
+
+Test(receiver, a_record_that_never_came_stays_missing_though_its_writer_has_it_no_more)
+{
+    struct receiver receiver = receiver_with(10);
+
+    receiver_read(&receiver, 12, 12);
+    receiver_tick(&receiver, 5000);
+    receiver_gone(&receiver, 11);
+    receiver_gone(&receiver, 12);
+
+    cr_expect_eq(receiver_tick(&receiver, 6000), RECEIVER_NACK);
+    cr_expect_eq(receiver_read(&receiver, 12, 12), RECEIVER_GAP);
+}
+
 static struct sender sender_after(uint64_t run, int64_t end)
 {
     struct sender sender = {0};
