@@ -31,6 +31,7 @@ struct lane {
     int64_t waiting_since_ms; /* when it was seen first */
     int64_t wait_until_ms;    /* when it is read again; 0: it was waited for long enough */
     bool ask_end;
+    int64_t end_asked_ms; /* what the broker had at this moment has been read; -1: never asked */
     struct metric *high_water;
 };
 
@@ -139,6 +140,7 @@ static void start_lane(struct intake *intake, const struct mark *mark)
     lane->waiting_number = 0;
     lane->wait_until_ms = 0;
     lane->ask_end = false;
+    lane->end_asked_ms = -1;
     receiver_start(&lane->receiver, mark->high_water, mark->next_offset, mark->fresh);
     metric_set(lane->high_water, (int64_t)mark->high_water);
 }
@@ -567,8 +569,10 @@ static void ask_ends(struct intake *intake, int64_t now_ms)
             if (list->elems[i].offset < 0 || !topic_index(intake, list->elems[i].topic, &topic))
                 continue;
             lane = lane_of(intake, topic, list->elems[i].partition);
-            if (lane->receiver.next_offset >= list->elems[i].offset || list->elems[i].offset == 0)
+            if (lane->receiver.next_offset >= list->elems[i].offset || list->elems[i].offset == 0) {
+                lane->end_asked_ms = now_ms;
                 receiver_at_end(&lane->receiver, now_ms);
+            }
         }
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -619,6 +623,8 @@ enum err_kind intake_tick(struct intake *intake, int64_t now_ms, struct err *err
     return ERR_OK;
 }
 
+/* Only an end that was asked for counts: an end-of-partition event may have waited in the queue
+ * while records came in behind it. */
 bool intake_read_to_end_since(struct intake *intake, int32_t partition, int64_t since_ms)
 {
     bool all = true;
@@ -626,7 +632,7 @@ bool intake_read_to_end_since(struct intake *intake, int32_t partition, int64_t 
     for (size_t topic = 0; topic < intake->options.topic_count; topic++) {
         struct lane *lane = lane_of(intake, topic, partition);
 
-        if (lane->assigned && !lane->receiver.gap && lane->receiver.read_to_end_ms >= since_ms)
+        if (lane->assigned && !lane->receiver.gap && lane->end_asked_ms >= since_ms)
             continue;
         lane->ask_end = true;
         all = false;
