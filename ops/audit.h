@@ -76,7 +76,7 @@ struct audit {
     struct audit_position *positions;
     size_t position_count, position_capacity;
     uint64_t ledger_entries, ledger_negative, ledger_holes;
-    const char *ledger_example;
+    const char *ledger_negative_example, *ledger_hole_example;
     uint64_t book_violations; /* attempts to take or give too much, booked by the provider */
     uint64_t standings[AUDIT_STANDINGS];
     struct audit_finding *findings; /* of audit_invariants */

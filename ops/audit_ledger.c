@@ -76,7 +76,7 @@ static void move_units(struct ledger_reading *reading, enum place from, enum pla
     *source -= quantity;
     *units_at(sku, to, &outside) += quantity;
     if (*source < 0 && audit->ledger_negative++ == 0)
-        audit->ledger_example =
+        audit->ledger_negative_example =
             arena_printf(audit->arena,
                          "document %" PRIu64 " moves %" PRId64 " of %.*s, which leaves %" PRId64,
                          reading->number, quantity, VIEW_PRINT(code), *source)
@@ -239,7 +239,7 @@ static enum err_kind fold_document(struct ledger_reading *reading, const bson_t 
     if (reader.kind == ERR_OK && number <= reading->number)
         return ERR_OK; /* the snapshot has it */
     if (reader.kind == ERR_OK && number != reading->number + 1 && audit->ledger_holes++ == 0)
-        audit->ledger_example =
+        audit->ledger_hole_example =
             arena_printf(audit->arena, "behind %" PRIu64 " comes %" PRIu64, reading->number, number)
                 .data;
     read_standing(reading, &reader, document);

@@ -87,7 +87,7 @@ void audit_stock_entries(struct audit *audit)
     audit->current->checked = audit->ledger_entries;
     if (audit->ledger_negative > 0)
         audit_violated(audit, "%" PRIu64 " entries: %s", audit->ledger_negative,
-                       audit->ledger_example);
+                       audit->ledger_negative_example);
     if (audit->ledger_holes > 0)
-        audit_violated(audit, "the chain of batches has a hole: %s", audit->ledger_example);
+        audit_violated(audit, "the chain of batches has a hole: %s", audit->ledger_hole_example);
 }

@@ -209,7 +209,7 @@ static void a_unit_vanishes(void)
 static void an_entry_goes_below_zero(void)
 {
     audit.ledger_negative = 1;
-    audit.ledger_example = "document 7 moves 3 of MUG, which leaves -1";
+    audit.ledger_negative_example = "document 7 moves 3 of MUG, which leaves -1";
 }
 
 static void too_little_is_captured(void)
