@@ -2,10 +2,12 @@
  * reach it by one queue of answered requests and an eventfd. */
 #include "runtime/clock.h"
 #include "runtime/http_internal.h"
+#include "runtime/http_slow.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -17,13 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define HTTP_HEADERS_MAX_BYTES (16 * 1024)
 /* evhttp reads this much so that a body which is too large for its route gets a problem for an
  * answer; above it evhttp refuses by itself. */
 #define HTTP_READ_MAX_BYTES (16 * 1024 * 1024)
-#define HTTP_IDLE_S 60
 /* At the end answers need a moment to leave. */
 #define HTTP_FLUSH_MS 100
 #define HTTP_SPARE_MAX 128
@@ -53,6 +55,7 @@ struct http_server {
     size_t spare_count;
     struct route_metrics *metrics; /* of each route and of none */
     bool flushing;                 /* all is answered and about to leave */
+    struct http_readings readings;
 
     pthread_mutex_t lock;
     struct http_request *replies, **replies_end;
@@ -129,6 +132,7 @@ static void server_close(struct http_server *server)
         server->spare = request->next;
         http_request_free(request);
     }
+    http_readings_clear(&server->readings);
 }
 
 static void server_free(struct http_server *server)
@@ -254,6 +258,56 @@ void http_reply(struct http_request *request, int status, const char *content_ty
         queue_reply(server, request);
 }
 
+/* --- Requests that do not come to an end ------------------------------------------------------ */
+
+/* evhttp knows of the request only when all of it is there, so it cannot answer: nothing else is on
+ * its way on this connection, and what is said here is less than any socket takes. */
+static void answer_too_slow(evutil_socket_t fd)
+{
+    AUTO(buf_clear) struct buf body = {0};
+    AUTO(buf_clear) struct buf reply = {0};
+    ssize_t sent;
+
+    http_write_problem(&body, 408, "timeout", VIEW_NONE, "the request did not arrive in time");
+    buf_printf(&reply,
+               "HTTP/1.1 408 %s\r\nContent-Type: application/problem+json\r\n"
+               "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+               http_status_title(408), body.size);
+    buf_append_view(&reply, buf_view(&body));
+    sent = send(fd, reply.data, reply.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)sent;
+    shutdown(fd, SHUT_RDWR); /* evhttp reads the end of it and lets go */
+}
+
+/* HTTP thread: bytes came in on the connection, or were taken by evhttp. */
+static void on_bytes(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *context)
+{
+    struct bufferevent *connection = context;
+
+    (void)buffer;
+    if (info->n_added > 0 && http_reading_note(&serving->readings, connection,
+                                               clock_monotonic_ms()) == HTTP_READING_TOO_SLOW)
+        answer_too_slow(bufferevent_getfd(connection));
+}
+
+static struct bufferevent *on_connection(struct event_base *base, void *context)
+{
+    struct http_server *server = context;
+    struct bufferevent *connection = bufferevent_socket_new(base, -1, 0);
+
+    if (connection != NULL) {
+        http_reading_forget(&server->readings, connection);
+        evbuffer_add_cb(bufferevent_get_input(connection), on_bytes, connection);
+    }
+    return connection;
+}
+
+static bool came_too_slowly(struct http_server *server, struct evhttp_request *evreq)
+{
+    return http_reading_end(
+        &server->readings, evhttp_connection_get_bufferevent(evhttp_request_get_connection(evreq)));
+}
+
 /* --- The thread ------------------------------------------------------------------------------ */
 
 /* evhttp has read a whole request. Until it is answered evhttp reads no more from the connection,
@@ -262,11 +316,14 @@ static void on_request(struct evhttp_request *evreq, void *context)
 {
     struct http_server *server = context;
     struct http_request *request = take_spare(server);
+    bool is_late = came_too_slowly(server, evreq);
 
     request->server = server;
     http_request_take(request, evreq);
     hold(server, request);
-    if (!http_refuse(request, &server->rules))
+    if (is_late)
+        http_problem(request, 408, "timeout", VIEW_NONE, "the request did not arrive in time");
+    else if (!http_refuse(request, &server->rules))
         request->route->handle(request, server->context);
 }
 
@@ -436,7 +493,8 @@ static enum err_kind set_up(struct http_server *server, struct err *err)
     evhttp_set_default_content_type(server->http, NULL);
     evhttp_set_max_headers_size(server->http, HTTP_HEADERS_MAX_BYTES);
     evhttp_set_max_body_size(server->http, HTTP_READ_MAX_BYTES);
-    evhttp_set_timeout(server->http, HTTP_IDLE_S);
+    evhttp_set_timeout(server->http, HTTP_IDLE_MS / 1000);
+    evhttp_set_bevcb(server->http, on_connection, server);
     return ERR_OK;
 }
 

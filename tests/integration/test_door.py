@@ -147,6 +147,36 @@ def test_slow_requests_are_given_up(stack):
         assert " 408 " in slow_body.result()
 
 
+def drip(address, head, first, whole=100_000):
+    """Send the beginning of a body, and then a byte every half second; gives what comes back, once something does."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=0.5) as connection:
+        connection.sendall(f"{head}Content-Length: {whole}\r\n\r\n".encode() + b" " * first)
+        for _ in range(120):
+            try:
+                return connection.recv(4000).decode()
+            except TimeoutError:
+                connection.sendall(b" ")
+    return "a minute went by"
+
+
+def test_a_body_that_comes_in_drips_is_given_up(stack):
+    """The door times the headers and what of a body fits its buffer; the rest is timed by the part, from the first byte on."""
+    door, part = stack.settings["TRADEWIND_DOOR"].removeprefix("http://"), stack.settings["TRADEWIND_ORDERS_HTTP"]
+    head = (
+        "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {stack.token('service')}\r\n"
+    )
+
+    with ThreadPoolExecutor() as at_once:
+        answers = [at_once.submit(drip, door, head, 40_000), at_once.submit(drip, part, head, 1)]
+
+        for answer in answers:
+            assert answer.result().startswith("HTTP/1.1 408 ")
+            assert "application/problem+json" in answer.result() and '"status":408' in answer.result().replace(" ", "")
+    assert stack.http("GET", "/orders", role="service").status_code == 200
+
+
 def test_a_client_that_asks_too_often_is_told_to_wait_and_services_are_not(stack):
     stack.up(settings={"TRADEWIND_DOOR_RATE": "20"})
     try:
