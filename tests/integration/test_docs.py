@@ -1,5 +1,6 @@
 """What the documents say is tried: their commands are run, their code is compiled."""
 
+import json
 import os
 import re
 import subprocess
@@ -84,3 +85,41 @@ def test_the_runbook_lists_what_the_code_logs():
     listed = set(re.findall(r"^\| `(\w+)` \|", (CHECKOUT / "docs/runbook.md").read_text(), re.M))
 
     assert logged == listed
+
+
+def read_yaml(path):
+    """By Debian's python3-yaml, which the build needs too."""
+    program = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)"
+    command = ["/usr/bin/python3", "-c", program, CHECKOUT / path]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def served_routes():
+    """{"GET /orders/{id}", ...}: what the parts serve, by the tables in their code, as it is reached through the door."""
+    parts = read_yaml("docker/compose.yaml")["services"]
+    everybody = routes_in(CHECKOUT / "events/part.c")
+    served = {f"{method} /parts/{{part}}{path}" for method, path in everybody}
+    for folder in [*(CHECKOUT / "producers").iterdir(), *(CHECKOUT / "consumers").iterdir()]:
+        prefixes = parts.get(folder.name, {}).get("x-tradewind", {}).get("routes", [])
+        for source in folder.glob("*.c"):
+            for method, path in routes_in(source):
+                is_public = any(path == prefix or path.startswith(prefix + "/") for prefix in prefixes)
+                served.add(f"{method} {path}" if is_public else f"{method} /parts/{folder.name}{path}")
+    return served
+
+
+def routes_in(source):
+    return re.findall(r'\{HTTP_(\w+), "(/[^"]*)"', source.read_text())
+
+
+def test_the_contract_and_the_examples_have_every_route_that_is_served():
+    served = served_routes()
+    assert {"POST /orders", "GET /parts/email/emails/{order_id}", "GET /parts/{part}/livez"} <= served
+    paths = read_yaml("schemas/openapi.yaml")["paths"]
+    headings = re.findall(r"^### (.*)$", (CHECKOUT / "docs/http.md").read_text(), re.M)
+
+    contract = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    examples = {route for heading in headings for route in re.findall(r"`([A-Z]+ /[^`?]*)", heading)}
+
+    assert contract == served
+    assert examples == served
