@@ -98,27 +98,43 @@ static const struct order_confirmed CONFIRMED = {.order_id = {"A", 1}};
 static const struct order_cancelled CANCELLED = {.order_id = {"A", 1}, .was = ORDER_STAGE_PLACED};
 static const struct order_closed CLOSED = {.order_id = {"A", 1}};
 
+/* --- What each test of a suite begins with ---------------------------------------------------- */
+
+static struct stock shelf;
+static struct arena scratch;
+
+static void open_shelf(void)
+{
+    stock_init(&shelf);
+}
+
+static void close_shelf(void)
+{
+    stock_clear(&shelf);
+    arena_clear(&scratch);
+}
+
+TestSuite(inventory_stock, .init = open_shelf, .fini = close_shelf);
+TestSuite(inventory_decide, .init = open_shelf, .fini = close_shelf);
+
 /* --- Stock ---------------------------------------------------------------------------------- */
 
 Test(inventory_stock, a_unit_is_received_once_and_then_moves)
 {
-    struct stock stock;
     const struct stock_item two = item("X", 2);
 
-    stock_init(&stock);
-    receive(&stock, "r1", "X", 10);
-    cr_expect_str_eq(units(&stock, "X"), "10 10 0 0");
-    cr_expect_eq(apply(&stock, ENTRY_HOLD, "A", &two, 1), ERR_OK);
-    cr_expect_str_eq(units(&stock, "X"), "10 8 2 0");
-    cr_expect_eq(apply(&stock, ENTRY_SELL, "A", &two, 1), ERR_OK);
-    cr_expect_str_eq(units(&stock, "X"), "10 8 0 2");
-    cr_expect_eq(apply(&stock, ENTRY_TAKE_BACK, "A", &two, 1), ERR_OK);
-    cr_expect_str_eq(units(&stock, "X"), "10 10 0 0");
-    cr_expect_eq(apply(&stock, ENTRY_FORGET, "A", NULL, 0), ERR_OK);
-    cr_expect_eq(state(&stock, "A"), INVENTORY_NONE);
+    receive(&shelf, "r1", "X", 10);
+    cr_expect_str_eq(units(&shelf, "X"), "10 10 0 0");
+    cr_expect_eq(apply(&shelf, ENTRY_HOLD, "A", &two, 1), ERR_OK);
+    cr_expect_str_eq(units(&shelf, "X"), "10 8 2 0");
+    cr_expect_eq(apply(&shelf, ENTRY_SELL, "A", &two, 1), ERR_OK);
+    cr_expect_str_eq(units(&shelf, "X"), "10 8 0 2");
+    cr_expect_eq(apply(&shelf, ENTRY_TAKE_BACK, "A", &two, 1), ERR_OK);
+    cr_expect_str_eq(units(&shelf, "X"), "10 10 0 0");
+    cr_expect_eq(apply(&shelf, ENTRY_FORGET, "A", NULL, 0), ERR_OK);
+    cr_expect_eq(state(&shelf, "A"), INVENTORY_NONE);
 
-    stock_keep(&stock);
-    stock_clear(&stock);
+    stock_keep(&shelf);
 }
 
 Test(inventory_stock, what_does_not_fit_changes_nothing)
@@ -152,121 +168,102 @@ Test(inventory_stock, what_does_not_fit_changes_nothing)
         {"an id with a tab in it", ENTRY_RECEIVE, "r\t3", ten, 1},
     };
     const struct stock_item one = item("X", 1);
-    struct stock stock;
 
-    stock_init(&stock);
-    receive(&stock, "r0", "W", 1);
-    receive(&stock, "r1", "X", 11);
-    cr_assert_eq(apply(&stock, ENTRY_HOLD, "A", &one, 1), ERR_OK);
+    receive(&shelf, "r0", "W", 1);
+    receive(&shelf, "r1", "X", 11);
+    cr_assert_eq(apply(&shelf, ENTRY_HOLD, "A", &one, 1), ERR_OK);
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        cr_expect_eq(apply(&stock, cases[i].kind, cases[i].id, cases[i].items, cases[i].count),
+        cr_expect_eq(apply(&shelf, cases[i].kind, cases[i].id, cases[i].items, cases[i].count),
                      ERR_REJECT, "%s", cases[i].what);
-        cr_expect_str_eq(units(&stock, "X"), "11 10 1 0", "%s", cases[i].what);
-        cr_expect_str_eq(units(&stock, "W"), "1 1 0 0", "%s", cases[i].what);
-        cr_expect_eq(stock.order_by_id.count, 1, "%s", cases[i].what);
+        cr_expect_str_eq(units(&shelf, "X"), "11 10 1 0", "%s", cases[i].what);
+        cr_expect_str_eq(units(&shelf, "W"), "1 1 0 0", "%s", cases[i].what);
+        cr_expect_eq(shelf.order_by_id.count, 1, "%s", cases[i].what);
     }
-    stock_clear(&stock);
 }
 
 Test(inventory_stock, receipts_that_overflow_are_refused)
 {
     const struct stock_item most = item("X", INT64_MAX), one = item("X", 1);
-    struct stock stock;
 
-    stock_init(&stock);
-    cr_expect_eq(apply(&stock, ENTRY_RECEIVE, "r1", &most, 1), ERR_OK);
-    cr_expect_eq(apply(&stock, ENTRY_RECEIVE, "r2", &one, 1), ERR_REJECT);
-    stock_clear(&stock);
+    cr_expect_eq(apply(&shelf, ENTRY_RECEIVE, "r1", &most, 1), ERR_OK);
+    cr_expect_eq(apply(&shelf, ENTRY_RECEIVE, "r2", &one, 1), ERR_REJECT);
 }
 
 Test(inventory_stock, undoing_leaves_no_trace)
 {
     const struct stock_item two = item("X", 2), three = item("X", 3);
-    struct stock stock;
 
-    stock_init(&stock);
-    receive(&stock, "r1", "X", 10);
-    cr_assert_eq(apply(&stock, ENTRY_HOLD, "A", &two, 1), ERR_OK);
-    cr_assert_eq(apply(&stock, ENTRY_REMEMBER, "T", NULL, 0), ERR_OK);
-    stock_keep(&stock);
+    receive(&shelf, "r1", "X", 10);
+    cr_assert_eq(apply(&shelf, ENTRY_HOLD, "A", &two, 1), ERR_OK);
+    cr_assert_eq(apply(&shelf, ENTRY_REMEMBER, "T", NULL, 0), ERR_OK);
+    stock_keep(&shelf);
 
-    receive(&stock, "r2", "X", 5);
-    receive(&stock, "r3", "NEW", 5);
-    cr_assert_eq(apply(&stock, ENTRY_HOLD, "B", &three, 1), ERR_OK);
-    cr_assert_eq(apply(&stock, ENTRY_UNHOLD, "B", &three, 1), ERR_OK);
-    cr_assert_eq(apply(&stock, ENTRY_SELL, "A", &two, 1), ERR_OK);
-    cr_assert_eq(apply(&stock, ENTRY_FORGET, "A", NULL, 0), ERR_OK);
-    cr_assert_eq(apply(&stock, ENTRY_TAKE_BACK, "A", &two, 1), ERR_OK);
-    cr_assert_eq(apply(&stock, ENTRY_FORGET, "T", NULL, 0), ERR_OK);
-    cr_assert_eq(stock_applied(&stock), 8);
-    stock_undo(&stock, 0);
+    receive(&shelf, "r2", "X", 5);
+    receive(&shelf, "r3", "NEW", 5);
+    cr_assert_eq(apply(&shelf, ENTRY_HOLD, "B", &three, 1), ERR_OK);
+    cr_assert_eq(apply(&shelf, ENTRY_UNHOLD, "B", &three, 1), ERR_OK);
+    cr_assert_eq(apply(&shelf, ENTRY_SELL, "A", &two, 1), ERR_OK);
+    cr_assert_eq(apply(&shelf, ENTRY_FORGET, "A", NULL, 0), ERR_OK);
+    cr_assert_eq(apply(&shelf, ENTRY_TAKE_BACK, "A", &two, 1), ERR_OK);
+    cr_assert_eq(apply(&shelf, ENTRY_FORGET, "T", NULL, 0), ERR_OK);
+    cr_assert_eq(stock_applied(&shelf), 8);
+    stock_undo(&shelf, 0);
 
-    cr_expect_str_eq(units(&stock, "X"), "10 8 2 0");
-    cr_expect_str_eq(units(&stock, "NEW"), "none");
-    cr_expect_eq(stock.sku_count, 1);
-    cr_expect_eq(state(&stock, "A"), INVENTORY_RESERVED);
-    cr_expect_eq(state(&stock, "B"), INVENTORY_NONE);
-    cr_expect_eq(state(&stock, "T"), INVENTORY_TOMBSTONE);
-    cr_expect_null(stock_find_receipt(&stock, V("r2")));
-    cr_expect_not_null(stock_find_receipt(&stock, V("r1")));
-    stock_clear(&stock);
+    cr_expect_str_eq(units(&shelf, "X"), "10 8 2 0");
+    cr_expect_str_eq(units(&shelf, "NEW"), "none");
+    cr_expect_eq(shelf.sku_count, 1);
+    cr_expect_eq(state(&shelf, "A"), INVENTORY_RESERVED);
+    cr_expect_eq(state(&shelf, "B"), INVENTORY_NONE);
+    cr_expect_eq(state(&shelf, "T"), INVENTORY_TOMBSTONE);
+    cr_expect_null(stock_find_receipt(&shelf, V("r2")));
+    cr_expect_not_null(stock_find_receipt(&shelf, V("r1")));
 }
 
 Test(inventory_stock, a_part_of_a_unit_can_be_undone)
 {
-    struct stock stock;
     size_t before;
 
-    stock_init(&stock);
-    receive(&stock, "r1", "X", 10);
-    before = stock_applied(&stock);
-    receive(&stock, "r2", "X", 5);
-    stock_undo(&stock, before);
+    receive(&shelf, "r1", "X", 10);
+    before = stock_applied(&shelf);
+    receive(&shelf, "r2", "X", 5);
+    stock_undo(&shelf, before);
 
-    cr_expect_str_eq(units(&stock, "X"), "10 10 0 0");
-    stock_clear(&stock);
+    cr_expect_str_eq(units(&shelf, "X"), "10 10 0 0");
 }
 
 Test(inventory_stock, a_receipt_is_remembered_for_the_window_and_no_longer)
 {
-    struct stock stock;
+    shelf.time_us = 1;
+    receive(&shelf, "old", "X", 1);
+    stock_keep(&shelf);
+    shelf.time_us = 1 + STOCK_RECEIPT_WINDOW_US;
+    receive(&shelf, "new", "X", 1);
+    stock_keep(&shelf);
+    cr_expect_not_null(stock_find_receipt(&shelf, V("old")));
 
-    stock_init(&stock);
-    stock.time_us = 1;
-    receive(&stock, "old", "X", 1);
-    stock_keep(&stock);
-    stock.time_us = 1 + STOCK_RECEIPT_WINDOW_US;
-    receive(&stock, "new", "X", 1);
-    stock_keep(&stock);
-    cr_expect_not_null(stock_find_receipt(&stock, V("old")));
+    shelf.time_us++;
+    stock_keep(&shelf);
 
-    stock.time_us++;
-    stock_keep(&stock);
-
-    cr_expect_null(stock_find_receipt(&stock, V("old")));
-    cr_expect_not_null(stock_find_receipt(&stock, V("new")));
-    stock_clear(&stock);
+    cr_expect_null(stock_find_receipt(&shelf, V("old")));
+    cr_expect_not_null(stock_find_receipt(&shelf, V("new")));
 }
 
 /* --- Decisions ------------------------------------------------------------------------------ */
 
 Test(inventory_decide, an_order_holds_the_sum_of_its_lines)
 {
-    AUTO(arena_clear) struct arena arena = {0};
     const struct order_line lines[] = {line("B", 1),
                                        line("A", 2),
                                        line("B", 3),
                                        {.sku = V("POST"), .kind = LINE_KIND_CHARGE, .quantity = 1}};
     const struct order_created created = created_of(lines, 4);
     const struct inventory_reserved *reserved;
-    struct stock stock;
     struct decision decision;
 
-    stock_init(&stock);
-    receive(&stock, "r1", "A", 2);
-    receive(&stock, "r2", "B", 5);
-    decision = see(&stock, EVENT_ORDER_CREATED, &created, &arena);
+    receive(&shelf, "r1", "A", 2);
+    receive(&shelf, "r2", "B", 5);
+    decision = see(&shelf, EVENT_ORDER_CREATED, &created, &scratch);
 
     cr_assert_eq(decision.publishes, EVENT_INVENTORY_RESERVED);
     reserved = decision.event;
@@ -275,23 +272,19 @@ Test(inventory_decide, an_order_holds_the_sum_of_its_lines)
     cr_expect(view_equals(reserved->items[1].sku, "B") && reserved->items[1].quantity == 4);
     cr_expect(view_equals(reserved->order_id, "A") && view_equals(reserved->warehouse, "main"));
     cr_expect_eq(reserved->occurred_at, 7);
-    cr_expect_str_eq(units(&stock, "B"), "5 1 4 0");
-    stock_clear(&stock);
+    cr_expect_str_eq(units(&shelf, "B"), "5 1 4 0");
 }
 
 Test(inventory_decide, one_short_line_rejects_the_order_and_holds_nothing)
 {
-    AUTO(arena_clear) struct arena arena = {0};
     const struct order_line lines[] = {line("A", 2), line("B", 6), line("C", 1)};
     const struct order_created created = created_of(lines, 3);
     const struct inventory_rejected *rejected;
-    struct stock stock;
     struct decision decision;
 
-    stock_init(&stock);
-    receive(&stock, "r1", "A", 2);
-    receive(&stock, "r2", "B", 5);
-    decision = see(&stock, EVENT_ORDER_CREATED, &created, &arena);
+    receive(&shelf, "r1", "A", 2);
+    receive(&shelf, "r2", "B", 5);
+    decision = see(&shelf, EVENT_ORDER_CREATED, &created, &scratch);
 
     cr_assert_eq(decision.publishes, EVENT_INVENTORY_REJECTED);
     rejected = decision.event;
@@ -301,45 +294,36 @@ Test(inventory_decide, one_short_line_rejects_the_order_and_holds_nothing)
     cr_expect_eq(rejected->shortages[0].available, 5);
     cr_expect(view_equals(rejected->shortages[1].sku, "C"));
     cr_expect_eq(rejected->shortages[1].available, 0);
-    cr_expect_str_eq(units(&stock, "A"), "2 2 0 0");
-    cr_expect_eq(state(&stock, "A"), INVENTORY_REJECTED);
-    stock_clear(&stock);
+    cr_expect_str_eq(units(&shelf, "A"), "2 2 0 0");
+    cr_expect_eq(state(&shelf, "A"), INVENTORY_REJECTED);
 }
 
 Test(inventory_decide, nothing_of_another_warehouse_is_here)
 {
-    AUTO(arena_clear) struct arena arena = {0};
     const struct order_line lines[] = {line("A", 1)};
     struct order_created created = created_of(lines, 1);
-    struct stock stock;
 
-    stock_init(&stock);
-    receive(&stock, "r1", "A", 2);
+    receive(&shelf, "r1", "A", 2);
     created.warehouse = V("north");
 
-    cr_expect_eq(see(&stock, EVENT_ORDER_CREATED, &created, &arena).publishes,
+    cr_expect_eq(see(&shelf, EVENT_ORDER_CREATED, &created, &scratch).publishes,
                  EVENT_INVENTORY_REJECTED);
-    stock_clear(&stock);
 }
 
 Test(inventory_decide, an_order_of_charges_is_reserved_without_anything)
 {
-    AUTO(arena_clear) struct arena arena = {0};
     const struct order_line lines[] = {{.sku = V("POST"), .kind = LINE_KIND_CHARGE, .quantity = 1}};
     const struct order_created created = created_of(lines, 1);
-    struct stock stock;
     struct decision decision;
 
-    stock_init(&stock);
-    decision = see(&stock, EVENT_ORDER_CREATED, &created, &arena);
+    decision = see(&shelf, EVENT_ORDER_CREATED, &created, &scratch);
 
     cr_expect_eq(decision.publishes, EVENT_INVENTORY_RESERVED);
     cr_expect_eq(((const struct inventory_reserved *)decision.event)->items_count, 0);
-    cr_expect_eq(see(&stock, EVENT_ORDER_CONFIRMED, &CONFIRMED, &arena).publishes,
+    cr_expect_eq(see(&shelf, EVENT_ORDER_CONFIRMED, &CONFIRMED, &scratch).publishes,
                  EVENT_INVENTORY_COMMITTED);
-    cr_expect_eq(see(&stock, EVENT_ORDER_CANCELLED, &CANCELLED, &arena).publishes,
+    cr_expect_eq(see(&shelf, EVENT_ORDER_CANCELLED, &CANCELLED, &scratch).publishes,
                  EVENT_INVENTORY_RELEASED);
-    stock_clear(&stock);
 }
 
 /* Every row of the table: the events that lead to the state, the one that is seen, what comes of
@@ -435,39 +419,31 @@ Test(inventory_decide, does_what_each_row_of_the_table_says)
 
 Test(inventory_decide, the_same_event_twice_is_impossible_and_changes_nothing)
 {
-    AUTO(arena_clear) struct arena arena = {0};
     const struct order_line lines[] = {line("X", 3)};
     const struct order_created created = created_of(lines, 1);
     struct decision decision;
-    struct stock stock;
     struct err err;
 
-    stock_init(&stock);
-    receive(&stock, "r1", "X", 10);
-    see(&stock, EVENT_ORDER_CREATED, &created, &arena);
+    receive(&shelf, "r1", "X", 10);
+    see(&shelf, EVENT_ORDER_CREATED, &created, &scratch);
 
-    cr_expect_eq(ask(&decision, &stock, EVENT_ORDER_CREATED, &created, false, &arena, &err),
+    cr_expect_eq(ask(&decision, &shelf, EVENT_ORDER_CREATED, &created, false, &scratch, &err),
                  ERR_REJECT);
     cr_expect_str_eq(
         err.text,
         "order A: impossible: order.created while it is reserved here: an order is created once");
-    cr_expect_str_eq(units(&stock, "X"), "10 7 3 0");
-    stock_clear(&stock);
+    cr_expect_str_eq(units(&shelf, "X"), "10 7 3 0");
 }
 
 Test(inventory_decide, events_in_the_wrong_order_are_impossible)
 {
-    AUTO(arena_clear) struct arena arena = {0};
     struct decision decision;
-    struct stock stock;
     struct err err;
 
-    stock_init(&stock);
-    cr_expect_eq(ask(&decision, &stock, EVENT_ORDER_CONFIRMED, &CONFIRMED, false, &arena, &err),
+    cr_expect_eq(ask(&decision, &shelf, EVENT_ORDER_CONFIRMED, &CONFIRMED, false, &scratch, &err),
                  ERR_REJECT);
-    cr_expect_eq(ask(&decision, &stock, EVENT_ORDER_CLOSED, &CLOSED, false, &arena, &err),
+    cr_expect_eq(ask(&decision, &shelf, EVENT_ORDER_CLOSED, &CLOSED, false, &scratch, &err),
                  ERR_REJECT);
-    stock_clear(&stock);
 }
 
 Test(inventory_decide, lines_that_are_no_lines_are_refused)
@@ -482,34 +458,26 @@ Test(inventory_decide, lines_that_are_no_lines_are_refused)
         {"the largest number", line("X", INT64_MAX)},
         {"an unknown kind", {.sku = V("X"), .kind = LINE_KIND_UNKNOWN, .quantity = 1}},
     };
-    struct stock stock;
 
-    stock_init(&stock);
-    receive(&stock, "r1", "X", INT64_MAX);
+    receive(&shelf, "r1", "X", INT64_MAX);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        AUTO(arena_clear) struct arena arena = {0};
         const struct order_created created = created_of(&cases[i].line, 1);
         struct decision decision;
         struct err err;
 
-        cr_expect_eq(ask(&decision, &stock, EVENT_ORDER_CREATED, &created, false, &arena, &err),
+        cr_expect_eq(ask(&decision, &shelf, EVENT_ORDER_CREATED, &created, false, &scratch, &err),
                      ERR_REJECT, "%s", cases[i].what);
     }
-    stock_clear(&stock);
 }
 
 Test(inventory_decide, what_does_not_concern_it_is_passed_over)
 {
-    AUTO(arena_clear) struct arena arena = {0};
     const struct stock_received received = {.sku = V("X")};
     struct decision decision;
-    struct stock stock;
 
-    stock_init(&stock);
-    cr_assert_eq(ask(&decision, &stock, EVENT_STOCK_RECEIVED, &received, false, &arena, NULL),
+    cr_assert_eq(ask(&decision, &shelf, EVENT_STOCK_RECEIVED, &received, false, &scratch, NULL),
                  ERR_OK);
     cr_expect(!decision.has_entry && decision.publishes == EVENT_NONE);
-    stock_clear(&stock);
 }
 
 /* --- Documents ------------------------------------------------------------------------------ */

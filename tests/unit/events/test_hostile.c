@@ -9,25 +9,24 @@
 
 #define HEAD_BYTES 5
 
-struct hostile {
-    struct schema_ids *ids;
-    struct arena arena;
-};
+static struct schema_ids *ids;
+static struct arena read_into;
 
-static void hostile_init(struct hostile *hostile)
+static void open_ids(void)
 {
-    *hostile = (struct hostile){0};
-    cr_assert_eq(schema_ids_open(&hostile->ids, SCHEMAS, NULL, NULL), ERR_OK);
+    cr_assert_eq(schema_ids_open(&ids, SCHEMAS, NULL, NULL), ERR_OK);
 }
 
-static void hostile_clear(struct hostile *hostile)
+static void close_ids(void)
 {
-    schema_ids_free(hostile->ids);
-    arena_clear(&hostile->arena);
+    schema_ids_free(ids);
+    arena_clear(&read_into);
 }
+
+TestSuite(hostile, .init = open_ids, .fini = close_ids);
 
 /* Decode a copy that ends where the memory ends. What decodes has to encode. */
-static enum err_kind try_bytes(struct hostile *hostile, struct view bytes, struct err *err)
+static enum err_kind try_bytes(struct view bytes, struct err *err)
 {
     AUTO(buf_clear) struct buf again = {0}, json = {0};
     struct json_writer writer = {.out = &json};
@@ -38,75 +37,78 @@ static enum err_kind try_bytes(struct hostile *hostile, struct view bytes, struc
     const void *event;
 
     memcpy(copy, bytes.data, bytes.size);
-    kind = event_decode(&type, &event, exact, hostile->ids, &hostile->arena, err);
-    other = event_print_any_json(&writer, exact, hostile->ids, NULL);
+    kind = event_decode(&type, &event, exact, ids, &read_into, err);
+    other = event_print_any_json(&writer, exact, ids, NULL);
     if (kind == ERR_OK) {
-        cr_expect_eq(event_encode(&again, type, event, hostile->ids, err), ERR_OK, "%s", err->text);
+        cr_expect_eq(event_encode(&again, type, event, ids, err), ERR_OK, "%s", err->text);
         event_print_json(&writer, type, event);
     }
     cr_expect_eq(kind, other, "the two ways to read disagree: %s", err->text);
-    cr_expect_lt(hostile->arena.total, 100 * bytes.size + 4096, "%zu bytes of %zu",
-                 hostile->arena.total, bytes.size);
-    arena_reset(&hostile->arena);
+    cr_expect_lt(read_into.total, 100 * bytes.size + 4096, "%zu bytes of %zu", read_into.total,
+                 bytes.size);
+    arena_reset(&read_into);
     free(copy);
     return kind;
 }
 
-Test(hostile, a_cut_message_is_refused_at_every_length)
+/* try gets an event of each type, encoded; it may change the bytes. */
+static void try_each_event(uint64_t seed, void (*try)(enum event_type type, struct buf *bytes))
 {
-    struct dice dice = {.state = 1};
-    struct hostile hostile;
+    struct dice dice = {.state = seed};
 
-    hostile_init(&hostile);
     for (enum event_type type = EVENT_NONE + 1; type < EVENT_COUNT; type++) {
         AUTO(arena_clear) struct arena arena = {0};
         AUTO(buf_clear) struct buf bytes = {0};
-        struct err err;
 
-        event_encode(&bytes, type, random_event(&dice, type, &arena), hostile.ids, NULL);
-        cr_expect_eq(try_bytes(&hostile, buf_view(&bytes), &err), ERR_OK, "%s", err.text);
-        for (size_t size = 0; size < bytes.size; size++)
-            cr_expect_eq(try_bytes(&hostile, view_of(bytes.data, size), &err), ERR_REJECT,
-                         "%s cut to %zu of %zu", event_type_name(type), size, bytes.size);
-        buf_append_byte(&bytes, 0);
-        cr_expect_eq(try_bytes(&hostile, buf_view(&bytes), &err), ERR_REJECT, "one byte more");
+        event_encode(&bytes, type, random_event(&dice, type, &arena), ids, NULL);
+        try(type, &bytes);
     }
-    hostile_clear(&hostile);
+}
+
+static void cut_it(enum event_type type, struct buf *bytes)
+{
+    struct err err;
+
+    cr_expect_eq(try_bytes(buf_view(bytes), &err), ERR_OK, "%s", err.text);
+    for (size_t size = 0; size < bytes->size; size++)
+        cr_expect_eq(try_bytes(view_of(bytes->data, size), &err), ERR_REJECT,
+                     "%s cut to %zu of %zu", event_type_name(type), size, bytes->size);
+    buf_append_byte(bytes, 0);
+    cr_expect_eq(try_bytes(buf_view(bytes), &err), ERR_REJECT, "one byte more");
+}
+
+Test(hostile, a_cut_message_is_refused_at_every_length)
+{
+    try_each_event(1, cut_it);
+}
+
+static void change_it(enum event_type type, struct buf *bytes)
+{
+    static const unsigned char masks[] = {0x01, 0x02, 0x10, 0x40, 0x80, 0xff};
+    struct err err;
+
+    (void)type;
+    for (size_t i = HEAD_BYTES; i < bytes->size; i++) {
+        char before = bytes->data[i];
+
+        for (size_t j = 0; j < sizeof masks; j++) {
+            bytes->data[i] = (char)((unsigned char)before ^ masks[j]);
+            try_bytes(buf_view(bytes), &err);
+        }
+        bytes->data[i] = before;
+    }
 }
 
 Test(hostile, a_changed_byte_is_refused_or_harmless)
 {
-    struct dice dice = {.state = 2};
-    struct hostile hostile;
-
-    hostile_init(&hostile);
-    for (enum event_type type = EVENT_NONE + 1; type < EVENT_COUNT; type++) {
-        AUTO(arena_clear) struct arena arena = {0};
-        AUTO(buf_clear) struct buf bytes = {0};
-        struct err err;
-
-        event_encode(&bytes, type, random_event(&dice, type, &arena), hostile.ids, NULL);
-        for (size_t i = HEAD_BYTES; i < bytes.size; i++) {
-            static const unsigned char masks[] = {0x01, 0x02, 0x10, 0x40, 0x80, 0xff};
-            char before = bytes.data[i];
-
-            for (size_t j = 0; j < sizeof masks; j++) {
-                bytes.data[i] = (char)((unsigned char)before ^ masks[j]);
-                try_bytes(&hostile, buf_view(&bytes), &err);
-            }
-            bytes.data[i] = before;
-        }
-    }
-    hostile_clear(&hostile);
+    try_each_event(2, change_it);
 }
 
 Test(hostile, random_bytes_are_refused_or_harmless)
 {
     struct dice dice = {.state = 3};
-    struct hostile hostile;
     struct err err;
 
-    hostile_init(&hostile);
     for (int i = 0; i < 20000; i++) {
         char bytes[64] = {0};
         size_t size = HEAD_BYTES + dice_roll(&dice, sizeof bytes - HEAD_BYTES);
@@ -115,9 +117,8 @@ Test(hostile, random_bytes_are_refused_or_harmless)
         for (size_t j = HEAD_BYTES; j < size; j++)
             bytes[j] =
                 (char)(dice_roll(&dice, 2) == 0 ? dice_roll(&dice, 8) : dice_roll(&dice, 256));
-        try_bytes(&hostile, view_of(bytes, size), &err);
+        try_bytes(view_of(bytes, size), &err);
     }
-    hostile_clear(&hostile);
 }
 
 Test(hostile, an_error_names_the_field)
@@ -165,28 +166,22 @@ Test(hostile, an_error_names_the_field)
         {"a branch", VIEW_INIT("\0\0\0\0\1\0\0\4"),
          "order.created (schema id 1): contact has a branch that its union does not have"},
     };
-    struct hostile hostile;
 
-    hostile_init(&hostile);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct err err = {0};
 
-        cr_expect_eq(try_bytes(&hostile, cases[i].bytes, &err), ERR_REJECT, "%s", cases[i].name);
+        cr_expect_eq(try_bytes(cases[i].bytes, &err), ERR_REJECT, "%s", cases[i].name);
         cr_expect_str_eq(err.text, cases[i].want, "%s: %s", cases[i].name, err.text);
     }
-    hostile_clear(&hostile);
 }
 
 Test(hostile, an_unknown_schema_id_may_become_known_later)
 {
-    struct hostile hostile;
     struct err err;
 
-    hostile_init(&hostile);
-    cr_expect_eq(try_bytes(&hostile, VIEW_LITERAL("\0\x7f\xff\xff\xff"), &err), ERR_RETRY);
-    cr_expect_eq(try_bytes(&hostile, VIEW_LITERAL("\0\xff\xff\xff\xff"), &err), ERR_RETRY);
-    cr_expect_eq(try_bytes(&hostile, VIEW_LITERAL("\0\0\0\0\0"), &err), ERR_RETRY);
-    hostile_clear(&hostile);
+    cr_expect_eq(try_bytes(VIEW_LITERAL("\0\x7f\xff\xff\xff"), &err), ERR_RETRY);
+    cr_expect_eq(try_bytes(VIEW_LITERAL("\0\xff\xff\xff\xff"), &err), ERR_RETRY);
+    cr_expect_eq(try_bytes(VIEW_LITERAL("\0\0\0\0\0"), &err), ERR_RETRY);
 }
 
 Test(hostile, what_cannot_be_read_is_not_written)
@@ -206,24 +201,21 @@ Test(hostile, what_cannot_be_read_is_not_written)
     };
     struct order_closed closed = {.order_id = VIEW_LITERAL("1"), .outcome = 17};
     AUTO(buf_clear) struct buf out = {0};
-    struct hostile hostile;
     struct err err;
 
-    hostile_init(&hostile);
     buf_append_str(&out, "before");
 
-    cr_expect_eq(event_encode(&out, EVENT_ORDER_CREATED, &order, hostile.ids, &err), ERR_REJECT);
+    cr_expect_eq(event_encode(&out, EVENT_ORDER_CREATED, &order, ids, &err), ERR_REJECT);
     cr_expect_str_eq(err.text, "order.created: lines[1].sku is not UTF-8");
     order.lines = NULL;
-    cr_expect_eq(event_encode(&out, EVENT_ORDER_CREATED, &order, hostile.ids, &err), ERR_REJECT);
+    cr_expect_eq(event_encode(&out, EVENT_ORDER_CREATED, &order, ids, &err), ERR_REJECT);
     cr_expect_str_eq(err.text, "order.created: lines has a count but no items");
     order.lines_count = 0;
     order.customer_id = VIEW_NONE;
-    cr_expect_eq(event_encode(&out, EVENT_ORDER_CREATED, &order, hostile.ids, &err), ERR_REJECT);
+    cr_expect_eq(event_encode(&out, EVENT_ORDER_CREATED, &order, ids, &err), ERR_REJECT);
     cr_expect_str_eq(err.text, "order.created: customer_id is not set and has no default");
-    cr_expect_eq(event_encode(&out, EVENT_ORDER_CLOSED, &closed, hostile.ids, &err), ERR_REJECT);
+    cr_expect_eq(event_encode(&out, EVENT_ORDER_CLOSED, &closed, ids, &err), ERR_REJECT);
     cr_expect_str_eq(err.text, "order.closed: outcome is none of its enum's values");
-    cr_expect_eq(event_encode(&out, EVENT_NONE, &closed, hostile.ids, &err), ERR_REJECT);
+    cr_expect_eq(event_encode(&out, EVENT_NONE, &closed, ids, &err), ERR_REJECT);
     cr_expect(view_equals(buf_view(&out), "before"), "a failed write leaves nothing behind");
-    hostile_clear(&hostile);
 }

@@ -2,6 +2,7 @@
  * specification, "Schema Resolution". Expected values are written out by hand. */
 #include "events/plan.h"
 #include "events/value.h"
+#include "tests/unit/events/schema_of.h"
 
 #include <criterion/criterion.h>
 
@@ -18,21 +19,11 @@
 #define MAP(values) "{\"type\":\"map\",\"values\":" values "}"
 #define FIXED(name, size) "{\"type\":\"fixed\",\"name\":\"" name "\",\"size\":" size "}"
 
-static const struct schema *parse(const char *text, struct arena *arena)
-{
-    const struct schema *schema = NULL;
-    struct err err = {0};
-
-    cr_assert_eq(schema_parse(&schema, view_str(text), arena, &err), ERR_OK, "%s: %s", text,
-                 err.text);
-    return schema;
-}
-
 /* The value as JSON, "unplanned: why" or "refused: where why". */
 static const char *resolve(const char *writer, const char *reader, struct view bytes,
                            struct arena *arena)
 {
-    const struct schema *into = parse(reader, arena);
+    const struct schema *into = schema_of(reader, arena);
     char *copy = malloc(bytes.size + 1); /* ends where ASan sees it */
     struct buf json = {0};
     struct json_writer print = {.out = &json};
@@ -45,7 +36,7 @@ static const char *resolve(const char *writer, const char *reader, struct view b
 
     memcpy(copy, bytes.data, bytes.size);
     cursor = cursor_over(view_of(copy, bytes.size));
-    if (plan_make(&plan, into, parse(writer, arena), PLAN_LENIENT, arena, &err) != ERR_OK) {
+    if (plan_make(&plan, into, schema_of(writer, arena), PLAN_LENIENT, arena, &err) != ERR_OK) {
         buf_printf(&json, "unplanned: %s", err.text);
     } else {
         value = arena_alloc(arena, into->size);

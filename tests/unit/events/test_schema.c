@@ -1,16 +1,7 @@
 #include "events/schema.h"
+#include "tests/unit/events/schema_of.h"
 
 #include <criterion/criterion.h>
-
-static const struct schema *parse(const char *text, struct arena *arena)
-{
-    const struct schema *schema = NULL;
-    struct err err = {0};
-
-    cr_assert_eq(schema_parse(&schema, view_str(text), arena, &err), ERR_OK, "%s: %s", text,
-                 err.text);
-    return schema;
-}
 
 Test(schema, the_canonical_form_is_that_of_the_specification)
 {
@@ -41,7 +32,7 @@ Test(schema, the_canonical_form_is_that_of_the_specification)
         AUTO(arena_clear) struct arena arena = {0};
         AUTO(buf_clear) struct buf got = {0};
 
-        schema_print_canonical(&got, parse(cases[i].text, &arena));
+        schema_print_canonical(&got, schema_of(cases[i].text, &arena));
         cr_expect_str_eq(buf_cstr(&got), cases[i].want);
     }
 }
@@ -51,7 +42,7 @@ Test(schema, the_fingerprint_is_sha_256_of_the_canonical_form)
     AUTO(arena_clear) struct arena arena = {0};
     char got[SCHEMA_FINGERPRINT_SIZE];
 
-    schema_fingerprint(got, parse("{\"type\":\"int\"}", &arena));
+    schema_fingerprint(got, schema_of("{\"type\":\"int\"}", &arena));
 
     /* printf '"int"' | sha256sum; also in the tests of Avro's own implementations */
     cr_expect_str_eq(got, "3f2b87a9fe7cc9b13835598c3981cd45e3e355309e5090aa0933d7becb6fba45");
@@ -61,7 +52,7 @@ Test(schema, names_are_looked_up_in_the_namespace_around_them)
 {
     AUTO(arena_clear) struct arena arena = {0};
     const struct schema *schema =
-        parse("{\"type\":\"record\",\"name\":\"a.R\",\"fields\":["
+        schema_of("{\"type\":\"record\",\"name\":\"a.R\",\"fields\":["
               "{\"name\":\"x\",\"type\":{\"type\":\"record\",\"name\":\"I\",\"namespace\":\"b\","
               "\"fields\":[{\"name\":\"e\",\"type\":{\"type\":\"enum\",\"name\":\"E\","
               "\"symbols\":[\"S\"]}},{\"name\":\"f\",\"type\":\"E\"}]}},"
@@ -105,7 +96,7 @@ Test(schema, a_record_is_laid_out_like_a_c_struct)
     };
     AUTO(arena_clear) struct arena arena = {0};
     const struct schema *schema =
-        parse("{\"type\":\"record\",\"name\":\"O\",\"fields\":["
+        schema_of("{\"type\":\"record\",\"name\":\"O\",\"fields\":["
               "{\"name\":\"a\",\"type\":\"boolean\"},{\"name\":\"b\",\"type\":\"int\"},"
               "{\"name\":\"c\",\"type\":\"boolean\"},"
               "{\"name\":\"d\",\"type\":{\"type\":\"record\",\"name\":\"I\",\"fields\":["
