@@ -3,9 +3,10 @@
  *
  *     orders --rate 300 --seconds 60 [--warm 10]
  *
- * It makes products and stock of its own, sends one to three lines an order, and afterwards reads
- * shop.orders.v1: what counts is the time from order.created to order.confirmed as the events say
- * (the time of the unit of work that committed them). Prints one JSON object. */
+ * It makes products and stock of its own, sends one to three lines an order, each with a contact
+ * (so mails are queued, and leave at the mailer's rate), and afterwards reads shop.orders.v1: what
+ * counts is the time from order.created to order.confirmed as the events say (the time of the unit
+ * of work that committed them). Prints one JSON object. */
 #include "events/catalog.h"
 #include "runtime/clock.h"
 #include "runtime/http_client.h"
@@ -13,11 +14,10 @@
 #include "runtime/kafka.h"
 #include "runtime/lookup.h"
 #include "runtime/token.h"
+#include "tests/bench/http_load.h"
 
 #include <getopt.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -32,19 +32,11 @@ struct options {
 };
 
 struct load {
-    struct http_client *client;
+    struct http_load *http;
     char authorization[2048];
-    char url[256];
-    atomic_long accepted, refused, failed, in_flight;
+    int64_t accepted, refused, failed;
     int64_t *answer_us; /* of accepted requests of the measured time */
-    atomic_long answers;
-    long answers_max;
-};
-
-struct request {
-    struct load *load;
-    int64_t due_us;
-    bool measured;
+    long answers, answers_max;
 };
 
 static const char *environment(const char *name)
@@ -126,59 +118,38 @@ static void stock_up(struct load *load)
 
 /* --- The load -------------------------------------------------------------------------------- */
 
-/* On the client's thread. */
-static void answered(void *context, int status, struct view response, const struct err *err)
+/* The tag is when it was due, in us; negative: it is not measured. */
+static void answered(void *context, int64_t tag, int status)
 {
-    struct request *request = context;
-    struct load *load = request->load;
-    int64_t took_us = clock_monotonic_us() - request->due_us;
+    struct load *load = context;
 
-    (void)response;
-    (void)err;
     if (status == 201) {
-        atomic_fetch_add(&load->accepted, 1);
-        if (request->measured) {
-            long place = atomic_fetch_add(&load->answers, 1);
-
-            if (place < load->answers_max)
-                load->answer_us[place] = took_us;
-        }
+        load->accepted++;
+        if (tag > 0 && load->answers < load->answers_max)
+            load->answer_us[load->answers++] = clock_monotonic_us() - tag;
     } else if (status == 0) {
-        atomic_fetch_add(&load->failed, 1);
+        load->failed++;
     } else {
-        atomic_fetch_add(&load->refused, 1);
+        load->refused++;
     }
-    atomic_fetch_sub(&load->in_flight, 1);
-    free(request);
 }
 
-static void place_order(struct load *load, long number, int64_t due_us, bool measured)
+static void place_order(struct load *load, long number, int64_t tag)
 {
-    const char *const headers[] = {load->authorization, "Content-Type: application/json", NULL};
-    struct request *request = mem_alloc(sizeof *request);
-    char body[768];
+    char body[1024];
     int length =
         snprintf(body, sizeof body,
                  "{\"customer_id\":\"bench-%" PRId64 "-%ld\",\"country\":\"United Kingdom\","
+                 "\"contact\":{\"name\":\"Bench %ld\",\"email\":\"bench-%ld@example.com\"},"
                  "\"currency\":\"GBP\",\"payment_token\":\"tok_approve\",\"lines\":[",
-                 clock_utc_us(), number);
+                 clock_utc_us(), number, number, number);
 
     for (long line = 0; line <= number % 3; line++)
         length += snprintf(body + length, sizeof body - (size_t)length,
                            "%s{\"sku\":\"BENCH%04ld\",\"quantity\":%ld}", line > 0 ? "," : "",
                            (number * 7 + line * 13) % PRODUCTS, 1 + line);
     length += snprintf(body + length, sizeof body - (size_t)length, "]}");
-    *request = (struct request){.load = load, .due_us = due_us, .measured = measured};
-    atomic_fetch_add(&load->in_flight, 1);
-    http_client_send(load->client, &(struct http_call){
-                                       .method = "POST",
-                                       .url = load->url,
-                                       .headers = headers,
-                                       .body = view_of(body, (size_t)length),
-                                       .timeout_ms = 30000,
-                                       .done = answered,
-                                       .context = request,
-                                   });
+    http_load_post(load->http, "/orders", view_of(body, (size_t)length), tag);
 }
 
 /* Sends for seconds at rate. */
@@ -192,9 +163,12 @@ static void run_load(struct load *load, int64_t rate, int64_t seconds, bool meas
         int64_t elapsed_us = clock_monotonic_us() - start_us;
         long due = (long)(elapsed_us * rate / 1000000);
 
-        for (; sent < due && sent < total; sent++)
-            place_order(load, number++, start_us + sent * 1000000 / rate, measured);
-        sleep_us(1000);
+        for (; sent < due && sent < total; sent++) {
+            int64_t due_us = start_us + sent * 1000000 / rate;
+
+            place_order(load, number++, measured ? due_us : -due_us);
+        }
+        http_load_serve(load->http, 1);
     }
 }
 
@@ -317,16 +291,13 @@ static void print_result(const struct options *options, struct load *load, struc
 {
     AUTO(buf_clear) struct buf out = {0};
     struct json_writer writer = {.out = &out};
-    long answers = atomic_load(&load->answers);
 
-    if (answers > load->answers_max)
-        answers = load->answers_max;
     json_object_start(&writer);
     json_member_int64(&writer, "rate", options->rate);
     json_member_int64(&writer, "seconds", options->seconds);
-    json_member_int64(&writer, "accepted", atomic_load(&load->accepted));
-    json_member_int64(&writer, "refused", atomic_load(&load->refused));
-    json_member_int64(&writer, "failed", atomic_load(&load->failed));
+    json_member_int64(&writer, "accepted", load->accepted);
+    json_member_int64(&writer, "refused", load->refused);
+    json_member_int64(&writer, "failed", load->failed);
     json_member_int64(&writer, "created", reading->created);
     json_member_int64(&writer, "confirmed", reading->confirmed);
     json_member_int64(&writer, "cancelled", reading->cancelled);
@@ -342,9 +313,9 @@ static void print_result(const struct options *options, struct load *load, struc
     json_key(&writer, "answer_ms");
     json_object_start(&writer);
     json_key(&writer, "p50");
-    json_put_double(&writer, quantile_ms(load->answer_us, answers, 0.5));
+    json_put_double(&writer, quantile_ms(load->answer_us, load->answers, 0.5));
     json_key(&writer, "p99");
-    json_put_double(&writer, quantile_ms(load->answer_us, answers, 0.99));
+    json_put_double(&writer, quantile_ms(load->answer_us, load->answers, 0.99));
     json_object_end(&writer);
     json_key(&writer, "settled_s");
     json_put_double(&writer, settled_s);
@@ -394,12 +365,14 @@ int main(int argc, char **argv)
                    &err) != ERR_OK)
         fail("token", err.text);
     snprintf(load.authorization, sizeof load.authorization, "Authorization: Bearer %s", token);
-    snprintf(load.url, sizeof load.url, "%s/orders", environment("TRADEWIND_DOOR"));
     free(token);
     load.answers_max = (long)(options.rate * options.seconds) + 1;
     load.answer_us = mem_alloc((size_t)load.answers_max * sizeof(int64_t));
-    if (http_client_new(&load.client, CONNECTIONS, &err) != ERR_OK)
-        fail("http", err.text);
+    load.http = http_load_new(&(struct http_load_options){.url = environment("TRADEWIND_DOOR"),
+                                                          .authorization = load.authorization,
+                                                          .connections = CONNECTIONS,
+                                                          .answered = answered,
+                                                          .context = &load});
     stock_up(&load);
     count = topic_ends(environment("TRADEWIND_KAFKA"), partitions, ends);
     run_load(&load, options.rate, options.warm, false);
@@ -408,9 +381,9 @@ int main(int argc, char **argv)
     reading.from_us = from_us;
     reading.to_us = clock_utc_us();
     settle_from_us = clock_monotonic_us();
-    while (atomic_load(&load.in_flight) > 0 &&
+    while (http_load_pending(load.http) > 0 &&
            clock_monotonic_us() - settle_from_us < 40 * 1000000LL)
-        sleep_us(10000);
+        http_load_serve(load.http, 10);
     reading.took_max = load.answers_max + (long)(options.rate * options.warm);
     reading.took_us = mem_alloc((size_t)reading.took_max * sizeof(int64_t));
     for (;;) {
@@ -421,7 +394,7 @@ int main(int argc, char **argv)
         if (kafka_read_to_end(environment("TRADEWIND_KAFKA"), topic_name(TOPIC_ORDERS), partitions,
                               ends, (size_t)count, read_event, &reading, &err) != ERR_OK)
             fail("kafka", err.text);
-        if (reading.created >= atomic_load(&load.accepted) &&
+        if (reading.created >= load.accepted &&
             reading.confirmed + reading.cancelled >= reading.created)
             break;
         if (clock_monotonic_us() - settle_from_us > SETTLE_S * 1000000LL)
@@ -429,6 +402,6 @@ int main(int argc, char **argv)
         sleep_us(200000);
     }
     print_result(&options, &load, &reading, (double)(clock_monotonic_us() - settle_from_us) / 1e6);
-    http_client_free(load.client);
+    http_load_free(load.http);
     return 0;
 }
