@@ -1,11 +1,18 @@
-/* The reads and writes of a unit. Whoever changes an order's mails holds the row of its shard. */
+/* The reads and writes of a unit. Whoever changes an order's mails holds the row of its shard.
+ *
+ * owed_mails is a queue: when it is empty the planner takes it for a table of one row, and would
+ * rather walk all of it than look keys up. A lateral subquery behind `offset 0` leaves it no
+ * choice.
+ */
 #include "consumers/email/email.h"
 #include "events/codec.h"
 
 static const struct pg_statement read_owed = {
-    "email_read_owed", "select o.order_id, o.kind, o.cause"
-                       "  from unnest($1::int[], $2::text[]) u(shard, order_id)"
-                       "  join owed_mails o on o.shard = u.shard and o.order_id = u.order_id"};
+    "email_read_owed",
+    "select o.order_id, o.kind, o.cause"
+    "  from unnest($1::int[], $2::text[]) u(shard, id)"
+    " cross join lateral (select * from owed_mails"
+    "                      where shard = u.shard and order_id = u.id offset 0) o"};
 
 static const struct pg_statement read_mails = {
     "email_read_mails", "select order_id, kind, state from mails where order_id = any($1)"};
@@ -22,9 +29,11 @@ static const struct pg_statement insert_owed = {
     "                      $6::smallint[], $7::smallint[], $8::bigint[], $9::text[])"};
 
 static const struct pg_statement delete_owed = {
-    "email_delete_owed", "delete from owed_mails o"
-                         " using unnest($1::int[], $2::text[], $3::smallint[]) u(shard, id, kind)"
-                         " where o.shard = u.shard and o.order_id = u.id and o.kind = u.kind"};
+    "email_delete_owed",
+    "delete from owed_mails where ctid = any(array("
+    "  select o.ctid from unnest($1::int[], $2::text[], $3::smallint[]) u(shard, id, kind)"
+    "   cross join lateral (select ctid from owed_mails where shard = u.shard and order_id = u.id"
+    "                          and kind = u.kind offset 0) o))"};
 
 static const struct pg_statement insert_mails = {
     "email_insert_mails",

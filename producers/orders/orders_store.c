@@ -59,10 +59,14 @@ static const struct pg_statement update_states = {
     "       u(id, state, reason, detail, said)"
     " where s.id = u.id"};
 
+/* A queue is taken for a table of one row when it is empty, and would be walked for each key:
+ * `offset 0` has it looked up. */
 static const struct pg_statement delete_open = {
     "orders_delete_open",
-    "delete from open_orders o using unnest($1::int[], $2::bigint[]) u(shard, number)"
-    " where o.shard = u.shard and o.number = u.number"};
+    "delete from open_orders where ctid = any(array("
+    "  select o.ctid from unnest($1::int[], $2::bigint[]) u(shard, number)"
+    "   cross join lateral (select ctid from open_orders where shard = u.shard"
+    "                          and number = u.number offset 0) o))"};
 
 static const struct pg_statement upsert_verdicts = {
     "orders_upsert_verdicts",
