@@ -16,6 +16,7 @@
  */
 #define CONNECTION_MAX_IDLE_S 50L
 #define POLL_MS 10000
+#define BUFFER_BYTES 4096L /* of each call under way; answers are short */
 
 /* A call and its answer. Those that wait may be many, so they are small: a curl handle is only with
  * the ones that run. */
@@ -161,6 +162,7 @@ static void prepare(struct transfer *transfer, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)transfer->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, CONNECTION_MAX_IDLE_S);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

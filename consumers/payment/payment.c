@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CALLS_IN_MEMORY 5000     /* some 2 MB */
 #define SILENT_TOO_LONG_MS 30000 /* a provider that answers nothing for so long is not well */
 
 static const struct setting settings[] = {
@@ -28,8 +27,11 @@ static const struct setting settings[] = {
      "what events call the provider"},
     {"TRADEWIND_PAYMENT_TIMEOUT_MS", "2000", SETTING_INTEGER, 10, 60000, NULL,
      "how long one call to the provider may take, in ms; then it is made again"},
-    {"TRADEWIND_PAYMENT_PARALLEL", "64", SETTING_INTEGER, 1, 1000, NULL,
+    {"TRADEWIND_PAYMENT_PARALLEL", "256", SETTING_INTEGER, 1, 1000, NULL,
      "calls to the provider under way at a time"},
+    {"TRADEWIND_PAYMENT_CALLS_IN_MEMORY", "5000", SETTING_INTEGER, 50, 1000000, NULL,
+     "calls the provider owes an answer to that are kept in memory (400 bytes each); more wait in "
+     "the table"},
 };
 
 enum command_kind {
@@ -327,7 +329,7 @@ static void load(struct unit *unit)
     struct command *const *commands;
     size_t count = unit_commands(unit, &commands);
 
-    payment_store_load(&part_of(unit)->store, unit);
+    payment_store_load(unit);
     for (size_t i = 0; i < count; i++)
         if (commands[i]->kind == COMMAND_LOOK)
             payment_look_load(unit, commands[i]);
@@ -389,7 +391,7 @@ static void count_money(enum saga_payment_state state, int64_t amount_minor, str
     metric_add(series[i].metric, amount_minor);
 }
 
-/* Make the call. One that finds no room is left to the table. */
+/* Make the call. One that finds no room, or others of its shard waiting, is left to the table. */
 static void owe(struct payment_part *self, const struct payment *payment, struct view order_id)
 {
     const struct owed_call call = {
@@ -402,8 +404,8 @@ static void owe(struct payment_part *self, const struct payment *payment, struct
         .ref = payment->call_ref,
     };
 
-    if (!payment_calls_set(self->calls, &call))
-        payment_look_hurry(self->look, call.shard);
+    if (!payment_calls_set(self->calls, &call, !payment_look_is_behind(self->look, call.shard)))
+        payment_look_left(self->look, call.shard);
 }
 
 /* Memory follows what is stored, whatever it held before. */
@@ -449,7 +451,7 @@ static enum err_kind start(struct host *host, struct err *err)
     options = (struct payment_calls_options){
         .provider = self->provider_url,
         .parallel = (int)setting_integer("TRADEWIND_PAYMENT_PARALLEL"),
-        .room = CALLS_IN_MEMORY,
+        .room = (int)setting_integer("TRADEWIND_PAYMENT_CALLS_IN_MEMORY"),
         .timeout_ms = setting_integer("TRADEWIND_PAYMENT_TIMEOUT_MS"),
         .answered = submit_answer,
         .context = self,

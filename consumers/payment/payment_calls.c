@@ -302,7 +302,17 @@ void payment_calls_free(struct payment_calls *calls)
     free(calls);
 }
 
-bool payment_calls_set(struct payment_calls *calls, const struct owed_call *call)
+size_t payment_calls_room(struct payment_calls *calls)
+{
+    size_t used;
+
+    pthread_mutex_lock(&calls->lock);
+    used = HASH_COUNT(calls->entries);
+    pthread_mutex_unlock(&calls->lock);
+    return used < (size_t)calls->options.room ? (size_t)calls->options.room - used : 0;
+}
+
+bool payment_calls_set(struct payment_calls *calls, const struct owed_call *call, bool may_add)
 {
     struct entry *entry;
     bool has_room = true;
@@ -312,9 +322,10 @@ bool payment_calls_set(struct payment_calls *calls, const struct owed_call *call
     if (entry != NULL && entry->call.operation != call->operation) {
         entry_remove(calls, entry);
         entry = NULL;
+        may_add = true;
     }
     if (entry == NULL) {
-        has_room = HASH_COUNT(calls->entries) < (unsigned)calls->options.room;
+        has_room = may_add && HASH_COUNT(calls->entries) < (unsigned)calls->options.room;
         if (has_room) {
             entry = entry_new(call);
             HASH_ADD_KEYPTR(hh, calls->entries, entry->call.order_id.data,

@@ -33,9 +33,11 @@ enum err_kind payment_calls_new(struct payment_calls **out,
 /** Calls under way end without an answer. */
 void payment_calls_free(struct payment_calls *calls);
 
-/** The order owes this call: make it, unless that is being done. Copies. false: no room, it is not
- * taken. */
-bool payment_calls_set(struct payment_calls *calls, const struct owed_call *call);
+/** The order owes this call, in place of another if one is here: make it, unless that is being
+ * done. Copies. false: the order has none here and there is no room, or it may not be added. */
+bool payment_calls_set(struct payment_calls *calls, const struct owed_call *call, bool may_add);
+/** How many more calls have room. */
+size_t payment_calls_room(struct payment_calls *calls);
 /** The order owes no call. */
 void payment_calls_settle(struct payment_calls *calls, struct view order_id);
 /** The answer to this call could not be applied: ask again in a while. */

@@ -17,8 +17,10 @@ void payment_look_free(struct payment_look *look);
 /** The shard is ours: look at it soon. Or no longer: leave it. */
 void payment_look_take(struct payment_look *look, int32_t shard);
 void payment_look_leave(struct payment_look *look, int32_t shard);
-/** Calls of the shard found no room in memory: look as soon as there may be some. */
-void payment_look_hurry(struct payment_look *look, int32_t shard);
+/** Calls of the shard are in the table and not in memory: a new one must wait behind them. */
+bool payment_look_is_behind(const struct payment_look *look, int32_t shard);
+/** A call of the shard was left to the table: look as soon as there is room for it. */
+void payment_look_left(struct payment_look *look, int32_t shard);
 
 /** Ask the worker to look at the shard that is due, by a command of the kind. One at a time. */
 void payment_look_tick(struct payment_look *look, int64_t now_ms);

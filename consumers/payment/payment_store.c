@@ -15,8 +15,7 @@ static const struct pg_statement read_events = {
 static const struct pg_statement read_calls = {
     "payment_read_calls",
     "select o.order_id, o.operation, o.provider_ref, o.cause, o.cancelled_by, o.asked_at"
-    " from unnest($1::integer[], $2::text[]) as key(shard, order_id)"
-    " join owed_calls o on o.shard = key.shard and o.order_id = key.order_id",
+    " from owed_calls o where o.order_id = any($1)",
 };
 
 static const struct pg_statement write_requests = {
@@ -42,15 +41,14 @@ static const struct pg_statement write_calls = {
     "asked_at)"
     " select * from unnest($1::integer[], $2::text[], $3::smallint[], $4::text[], $5::text[],"
     " $6::text[], $7::bigint[])"
-    " on conflict (shard, order_id) do update set operation = excluded.operation,"
+    " on conflict (order_id) do update set operation = excluded.operation,"
     " provider_ref = excluded.provider_ref, cause = excluded.cause,"
     " cancelled_by = excluded.cancelled_by, asked_at = excluded.asked_at",
 };
 
 static const struct pg_statement delete_calls = {
     "payment_delete_calls",
-    "delete from owed_calls o using unnest($1::integer[], $2::text[]) as key(shard, order_id)"
-    " where o.shard = key.shard and o.order_id = key.order_id",
+    "delete from owed_calls where order_id = any($1)",
 };
 
 static const struct pg_statement look_for_calls = {
@@ -89,27 +87,17 @@ static void queue(struct unit *unit, const struct pg_statement *statement,
     pg_queue(unit_pg(unit), statement, &args);
 }
 
-static void put_call_key(struct pg_column *columns, struct unit *unit, struct view order_id)
-{
-    pg_column_int4(&columns[0], host_shard_of(unit_host(unit), order_id));
-    pg_column_bytes(&columns[1], order_id);
-}
-
 /* --- Reading ---------------------------------------------------------------------------------- */
 
-void payment_store_load(struct payment_store *store, struct unit *unit)
+void payment_store_load(struct unit *unit)
 {
     const struct view *keys;
-    size_t count = unit_keys(unit, &keys);
-    struct pg_column *columns = START(store, PG_INT4, PG_TEXT);
 
-    if (count == 0)
+    if (unit_keys(unit, &keys) == 0)
         return;
-    for (size_t i = 0; i < count; i++)
-        put_call_key(columns, unit, keys[i]);
     queue(unit, &read_requests, unit_keys_column(unit), 1);
     queue(unit, &read_events, unit_keys_column(unit), 1);
-    queue(unit, &read_calls, columns, 2);
+    queue(unit, &read_calls, unit_keys_column(unit), 1);
 }
 
 static struct view keep(struct unit *unit, const struct pg_rows *rows, int row, int column)
@@ -265,7 +253,8 @@ static void save_calls(struct payment_store *store, struct unit *unit)
 
         if (!payment->call_changed || payment->memory.owed == CALL_NONE)
             continue;
-        put_call_key(columns, unit, keys[i]);
+        pg_column_int4(&columns[0], host_shard_of(unit_host(unit), keys[i]));
+        pg_column_bytes(&columns[1], keys[i]);
         pg_column_int2(&columns[2], (int16_t)payment->memory.owed);
         pg_column_bytes(&columns[3], payment->call_ref);
         pg_column_bytes(&columns[4], payment->call_cause);
@@ -280,16 +269,16 @@ static void delete_answered(struct payment_store *store, struct unit *unit)
 {
     const struct view *keys;
     size_t count = unit_keys(unit, &keys);
-    struct pg_column *columns = START(store, PG_INT4, PG_TEXT);
+    struct pg_column *columns = START(store, PG_TEXT);
 
     for (size_t i = 0; i < count; i++) {
         const struct payment *payment = unit_state_at(unit, i);
 
         if (payment->was_owed && payment->memory.owed == CALL_NONE)
-            put_call_key(columns, unit, keys[i]);
+            pg_column_bytes(&columns[0], keys[i]);
     }
     if (columns[0].count > 0)
-        queue(unit, &delete_calls, columns, 2);
+        queue(unit, &delete_calls, columns, 1);
 }
 
 void payment_store_save(struct payment_store *store, struct unit *unit)

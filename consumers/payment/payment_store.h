@@ -50,7 +50,7 @@ struct payment_store {
 void payment_store_clear(struct payment_store *store);
 
 /** Queue the reads of the unit's keys, and read their rows into unit_state. */
-void payment_store_load(struct payment_store *store, struct unit *unit);
+void payment_store_load(struct unit *unit);
 enum err_kind payment_store_loaded(struct unit *unit, struct err *err);
 /** Queue the writes of what has changed. */
 void payment_store_save(struct payment_store *store, struct unit *unit);

@@ -157,6 +157,21 @@ def test_orders_wait_for_a_provider_that_is_down_and_go_on(stack, provider):
         ends(stack, order_id, "fulfilled")
 
 
+def test_calls_that_find_no_room_in_memory_wait_in_the_table_and_are_made(stack, provider):
+    stack.up(settings={"payment:TRADEWIND_PAYMENT_CALLS_IN_MEMORY": "50"})
+    try:
+        requests.put(f"{provider}/v1/sandbox", json={"down": True}, timeout=5).raise_for_status()
+        order_ids = [place(stack, "tok_approve") for _ in range(150)]
+        stack.wait_until(lambda: stack.sql("payment", "select count(*) from owed_calls") == [("150",)])
+        requests.put(f"{provider}/v1/sandbox", json={"down": False}, timeout=5).raise_for_status()
+        # The captures that come while authorizations still wait are left to the table too.
+        for order_id in order_ids:
+            ends(stack, order_id, "fulfilled", seconds=60)
+        assert stack.sql("payment", "select count(*) from owed_calls") == [("0",)]
+    finally:
+        stack.up(settings={"payment:TRADEWIND_PAYMENT_CALLS_IN_MEMORY": None})
+
+
 def test_calls_under_way_survive_a_kill_of_the_payment_part(stack, provider):
     requests.put(f"{provider}/v1/sandbox", json={"latency_ms": 700}, timeout=5).raise_for_status()
     order_ids = [place(stack, "tok_approve") for _ in range(20)]

@@ -38,5 +38,5 @@ create table owed_calls (
     cause        text not null,       -- id of the event that led to the call
     cancelled_by text not null,       -- id of the order.cancelled that came while it was under way; else empty
     asked_at     bigint not null,     -- UTC, microseconds
-    primary key (shard, order_id)
+    primary key (order_id)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
