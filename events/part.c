@@ -361,9 +361,10 @@ static enum err_kind start_http(struct host *host, struct err *err)
         host->routes[HOST_ROUTE_COUNT + i].handle = part_route;
     }
     if (jwks[0] == '\0')
-        return err_set(err, ERR_STOP,
-                       "TRADEWIND_JWKS is not set: want the file with the public keys that tokens are "
-                       "verified with; `tradewind keys` makes one");
+        return err_set(
+            err, ERR_STOP,
+            "TRADEWIND_JWKS is not set: want the file with the public keys that tokens are "
+            "verified with; `tradewind keys` makes one");
     if (kind == ERR_OK)
         kind = token_verifier_new(&host->verifier, jwks, err);
     if (kind == ERR_OK)
@@ -544,7 +545,7 @@ static enum err_kind start_intake(struct host *host, struct err *err)
         .partitions = host->partitions,
         .lead_topic = part->lead_topic,
         .wake_fd = host->wake_fd,
-        .patient = part->patient,
+        .patience_ms = part->patience_ms,
         .store = &host->store,
         .relay = host->relay,
         .context = host,

@@ -65,9 +65,9 @@ struct part {
     enum topic publishes;     /* TOPIC_NONE: nothing */
     const enum topic *inputs; /* topics it consumes */
     size_t input_count;
-    /* It may see events a quarter of a second late: the broker then hands it many at a time, which at
-     * a low rate saves it (and the parts that are in a hurry) most of the fetches. */
-    bool patient;
+    /* It may see events this late: the broker then hands it many at a time, which saves it, and the
+     * parts that are in a hurry, most of the fetches. 0: at once. */
+    int patience_ms;
     const struct setting *settings; /* its own rows */
     size_t setting_count;
     const struct http_route

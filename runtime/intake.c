@@ -482,8 +482,8 @@ static void seek(struct intake *intake, size_t topic, int32_t partition, int64_t
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Fetch all lanes again from where they stand. A partition whose offset was out of range is no longer
- * fetched at all and refuses a seek; only an assignment starts it again. */
+/* Fetch all lanes again from where they stand. A partition whose offset was out of range is no
+ * longer fetched at all and refuses a seek; only an assignment starts it again. */
 static void assign_positions(struct intake *intake)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
@@ -688,7 +688,7 @@ enum err_kind intake_start(struct intake **out, const struct intake_options *opt
         .brokers = options->brokers,
         .group = options->group,
         .instance = options->instance,
-        .patient = options->patient,
+        .patience_ms = options->patience_ms,
         .opaque = intake,
         .rebalance = on_rebalance,
     };

@@ -44,7 +44,7 @@ struct intake_options {
     int32_t partitions;
     const char *lead_topic; /* NULL: by the group */
     int wake_fd;            /* an eventfd that is written when records arrive */
-    bool patient;           /* see struct kafka_consumer_options */
+    int patience_ms;        /* see struct kafka_consumer_options */
     struct store *store;
     struct relay *relay; /* to say NACK with */
     void *context;

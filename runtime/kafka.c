@@ -61,7 +61,7 @@ static enum err_kind common_conf(rd_kafka_conf_t *conf, const char *brokers, str
 enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_options *options,
                                   struct err *err)
 {
-    char fetch_kbytes[32], fetch_bytes[32], why[256];
+    char fetch_kbytes[32], fetch_bytes[32], wait_ms[16], why[256];
     /* Without a group the library still wants a name to keep offsets under. */
     const char *const pairs[][2] = {
         {"group.id", options->group != NULL ? options->group : "tradewind.none"},
@@ -74,8 +74,8 @@ enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_
         {"auto.offset.reset", "error"},
         {"enable.partition.eof", "true"},
         {"check.crcs", "true"},
-        {"fetch.wait.max.ms", options->patient ? "250" : "100"},
-        {"fetch.min.bytes", options->patient ? "65536" : "1"},
+        {"fetch.wait.max.ms", wait_ms},
+        {"fetch.min.bytes", options->patience_ms > 0 ? "65536" : "1"},
         {"fetch.error.backoff.ms", "100"},
         {"queued.max.messages.kbytes", fetch_kbytes},
         /* Only bytes bound what is fetched ahead: at either bound this version stands still for a
@@ -90,6 +90,7 @@ enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_
 
     snprintf(fetch_kbytes, sizeof fetch_kbytes, "%zu", bytes / 1024);
     snprintf(fetch_bytes, sizeof fetch_bytes, "%zu", bytes / 4);
+    snprintf(wait_ms, sizeof wait_ms, "%d", options->patience_ms > 0 ? options->patience_ms : 100);
     kind = common_conf(conf, options->brokers, err);
     if (kind == ERR_OK)
         kind = set_all(conf, pairs, sizeof pairs / sizeof pairs[0], err);

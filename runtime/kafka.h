@@ -14,8 +14,10 @@ struct kafka_consumer_options {
     const char *group;    /* NULL: no group, only assign() */
     const char *instance; /* group.instance.id; NULL: none */
     size_t fetch_bytes;   /* bound of what is fetched ahead */
-    bool patient;         /* a quarter of a second late is early enough: the broker answers seldom, with more */
-    void *opaque;         /* rebalance callback's */
+    /* A record may come as late as this: the broker then answers less often, with more. 0: at once
+     */
+    int patience_ms;
+    void *opaque; /* rebalance callback's */
     void (*rebalance)(rd_kafka_t *client, rd_kafka_resp_err_t event,
                       rd_kafka_topic_partition_list_t *partitions, void *opaque);
 };

@@ -169,6 +169,7 @@ const struct part part = {
     .publishes = TOPIC_INVENTORY,
     .inputs = INPUTS,
     .input_count = sizeof INPUTS / sizeof INPUTS[0],
+    .patience_ms = 5, /* payment, which asks outside, is the slower verdict all the same */
     .settings = SETTINGS,
     .setting_count = sizeof SETTINGS / sizeof SETTINGS[0],
     .routes = inventory_routes,
