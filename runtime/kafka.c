@@ -83,7 +83,7 @@ enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_
         {"queued.min.messages", "10000000"},
         {"fetch.message.max.bytes", fetch_bytes},
     };
-    size_t bytes = options->fetch_bytes > 0 ? options->fetch_bytes : 4u << 20;
+    size_t bytes = options->fetch_bytes > 0 ? options->fetch_bytes : 2u << 20;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *client;
     enum err_kind kind;
