@@ -3,7 +3,7 @@
 #include "runtime/clock.h"
 #include "runtime/control.h"
 #include "runtime/delivery.h"
-#include "runtime/kafka.h"
+#include "runtime/kafka_fence.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/relay.h"
@@ -46,8 +46,10 @@ struct intake {
     rd_kafka_queue_t *queue;
     struct lane *lanes; /* topic_count * partitions */
     bool leads, assigned;
-    uint64_t assignment; /* counts rebalances: records of an older one are forgotten */
-    bool assign_again;   /* a partition has to be fetched from somewhere else */
+    uint64_t assignment;  /* counts rebalances: records of an older one are forgotten */
+    bool assign_again;    /* a partition has to be fetched from somewhere else */
+    bool join_again;      /* the client is fenced: another one has to join the group */
+    int64_t fenced_at_ms; /* see kafka_judge_fence */
     struct speaker speakers[SPEAKERS_MAX];
     int64_t commit_at_ms, ends_at_ms;
     struct arena arena;
@@ -168,7 +170,7 @@ static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t 
     free(marks);
 }
 
-static void unassign(struct intake *intake)
+static void forget_lanes(struct intake *intake)
 {
     struct mark *marks =
         mem_alloc(intake->options.topic_count * (size_t)intake->options.partitions * sizeof *marks);
@@ -183,11 +185,11 @@ static void unassign(struct intake *intake)
                     (struct mark){.topic = intake->options.topics[topic], .partition = p};
             lane->assigned = false;
             lane->epoch = 0;
+            lane->fenced_at_ms = 0; /* the group has said so now */
         }
     intake->assigned = false;
     intake->leads = false;
     intake->options.lost(intake->options.context, marks, count);
-    rd_kafka_assign(intake->client, NULL);
     free(marks);
 }
 
@@ -197,12 +199,13 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
 {
     struct intake *intake = opaque;
 
-    (void)client;
     intake->assignment++;
-    if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
+    if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         assign(intake, partitions);
-    else
-        unassign(intake);
+    } else {
+        forget_lanes(intake);
+        rd_kafka_assign(client, NULL);
+    }
 }
 
 /* --- The control topic ---------------------------------------------------------------------- */
@@ -359,6 +362,15 @@ static enum err_kind handle_event(struct intake *intake, const rd_kafka_message_
         }
         return ERR_OK;
     }
+    switch (
+        kafka_judge_fence(intake->client, message, intake->options.group, &intake->fenced_at_ms)) {
+    case KAFKA_FENCE_FORGIVEN:
+        intake->join_again = true;
+        return ERR_OK;
+    case KAFKA_NOT_FENCED:
+    case KAFKA_FENCED:
+        break;
+    }
     if (kafka_err_kind(message->err) == ERR_STOP)
         return err_set(err, ERR_STOP, "kafka: %s: %s", intake->options.group,
                        rd_kafka_message_errstr(message));
@@ -391,15 +403,81 @@ static enum err_kind take_message(struct intake *intake, rd_kafka_message_t *mes
     return ERR_OK;
 }
 
+/* --- The client ------------------------------------------------------------------------------- */
+
+static enum err_kind subscribe(struct intake *intake, struct err *err)
+{
+    const struct intake_options *options = &intake->options;
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(8);
+    rd_kafka_resp_err_t code;
+
+    if (options->lead_topic != NULL)
+        rd_kafka_topic_partition_list_add(topics, options->lead_topic, RD_KAFKA_PARTITION_UA);
+    for (size_t i = 0; i < options->topic_count && options->lead_topic == NULL; i++)
+        rd_kafka_topic_partition_list_add(topics, options->topics[i], RD_KAFKA_PARTITION_UA);
+    code = rd_kafka_subscribe(intake->client, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err_set(err, ERR_STOP, "kafka: %s: subscribe: %s", options->group,
+                       rd_kafka_err2str(code));
+    return ERR_OK;
+}
+
+static enum err_kind open_client(struct intake *intake, struct err *err)
+{
+    const struct intake_options *options = &intake->options;
+    const struct kafka_consumer_options consumer = {
+        .brokers = options->brokers,
+        .group = options->group,
+        .instance = options->instance,
+        .patience_ms = options->patience_ms,
+        .opaque = intake,
+        .rebalance = on_rebalance,
+    };
+    enum err_kind kind = kafka_open_consumer(&intake->client, &consumer, err);
+    uint64_t one = 1;
+
+    if (kind != ERR_OK)
+        return kind;
+    intake->queue = rd_kafka_queue_get_consumer(intake->client);
+    rd_kafka_queue_io_event_enable(intake->queue, options->wake_fd, &one, sizeof one);
+    return subscribe(intake, err);
+}
+
+static void leave_queue(struct intake *intake)
+{
+    if (intake->queue == NULL)
+        return;
+    rd_kafka_queue_io_event_enable(intake->queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(intake->queue);
+    intake->queue = NULL;
+}
+
+/* The fenced client is of no use any more, and what it had read is forgotten: each partition starts
+ * from what is stored when it is taken over again. */
+static enum err_kind join_again(struct intake *intake, struct err *err)
+{
+    intake->join_again = false;
+    intake->assignment++;
+    forget_lanes(intake);
+    leave_queue(intake);
+    kafka_drop_consumer(intake->client);
+    intake->client = NULL;
+    return open_client(intake, err);
+}
+
+/* --- Polling ---------------------------------------------------------------------------------- */
+
 enum err_kind intake_poll(struct intake *intake, struct intake_record *records, size_t max,
                           size_t max_bytes, size_t *count, bool *more, struct err *err)
 {
-    enum err_kind kind = ERR_OK;
+    /* Here none of its messages is in anybody's hands. */
+    enum err_kind kind = intake->join_again ? join_again(intake, err) : ERR_OK;
     size_t bytes = 0;
 
     *count = 0;
     *more = true;
-    while (*count < max && bytes < max_bytes && kind == ERR_OK) {
+    while (*count < max && bytes < max_bytes && kind == ERR_OK && !intake->join_again) {
         uint64_t assignment = intake->assignment;
         rd_kafka_message_t *message = rd_kafka_consumer_poll(intake->client, 0);
         bool taken = false;
@@ -598,6 +676,8 @@ static void commit_offsets(struct intake *intake)
 
 enum err_kind intake_tick(struct intake *intake, int64_t now_ms, struct err *err)
 {
+    if (intake->join_again)
+        return ERR_OK; /* the client can do nothing any more */
     if (intake->assign_again && intake->assigned)
         assign_positions(intake);
     intake->assign_again = false;
@@ -660,38 +740,12 @@ bool intake_leads(const struct intake *intake)
 
 /* --- Start and stop ------------------------------------------------------------------------- */
 
-static enum err_kind subscribe(struct intake *intake, struct err *err)
-{
-    const struct intake_options *options = &intake->options;
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(8);
-    rd_kafka_resp_err_t code;
-
-    if (options->lead_topic != NULL)
-        rd_kafka_topic_partition_list_add(topics, options->lead_topic, RD_KAFKA_PARTITION_UA);
-    for (size_t i = 0; i < options->topic_count && options->lead_topic == NULL; i++)
-        rd_kafka_topic_partition_list_add(topics, options->topics[i], RD_KAFKA_PARTITION_UA);
-    code = rd_kafka_subscribe(intake->client, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return err_set(err, ERR_STOP, "kafka: %s: subscribe: %s", options->group,
-                       rd_kafka_err2str(code));
-    return ERR_OK;
-}
-
 enum err_kind intake_start(struct intake **out, const struct intake_options *options,
                            struct err *err)
 {
     static struct metric *const metrics[] = {&read_total, &duplicates_total, &gaps_total,
                                              &nacks_total};
     struct intake *intake = mem_alloc(sizeof *intake);
-    const struct kafka_consumer_options consumer = {
-        .brokers = options->brokers,
-        .group = options->group,
-        .instance = options->instance,
-        .patience_ms = options->patience_ms,
-        .opaque = intake,
-        .rebalance = on_rebalance,
-    };
     enum err_kind kind;
 
     intake->options = *options;
@@ -705,14 +759,7 @@ enum err_kind intake_start(struct intake **out, const struct intake_options *opt
                               "topic=\"%s\",partition=\"%d\"", options->topics[topic], p);
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
         metric_register(metrics[i]);
-    kind = kafka_open_consumer(&intake->client, &consumer, err);
-    if (kind == ERR_OK) {
-        uint64_t one = 1;
-
-        intake->queue = rd_kafka_queue_get_consumer(intake->client);
-        rd_kafka_queue_io_event_enable(intake->queue, options->wake_fd, &one, sizeof one);
-        kind = subscribe(intake, err);
-    }
+    kind = open_client(intake, err);
     if (kind != ERR_OK) {
         intake_stop(intake);
         return kind;
@@ -727,10 +774,7 @@ void intake_stop(struct intake *intake)
         return;
     if (intake->client != NULL) {
         commit_offsets(intake);
-        if (intake->queue != NULL) {
-            rd_kafka_queue_io_event_enable(intake->queue, -1, NULL, 0);
-            rd_kafka_queue_destroy(intake->queue);
-        }
+        leave_queue(intake);
         kafka_close_consumer(intake->client);
     }
     arena_clear(&intake->arena);

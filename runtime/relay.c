@@ -3,7 +3,7 @@
 #include "runtime/clock.h"
 #include "runtime/control.h"
 #include "runtime/delivery.h"
-#include "runtime/kafka.h"
+#include "runtime/kafka_fence.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
@@ -42,7 +42,8 @@ struct relay {
     uint64_t in_flight;
     bool stopping;
     bool failed;
-    int64_t heard_ms; /* the broker's last acknowledgement */
+    int64_t heard_ms;     /* the broker's last acknowledgement */
+    int64_t fenced_at_ms; /* see kafka_judge_fence */
     int64_t journal_at_ms, second_at_ms, minute_at_ms, read_back_at_ms;
     uint64_t *numbers; /* scratch, one a shard */
     uint64_t *known_published;
@@ -501,6 +502,75 @@ static void obey(struct relay *relay, struct view text)
     relay->journal_at_ms = 0;
 }
 
+static enum err_kind open_consumer(struct relay *relay, struct err *err)
+{
+    struct kafka_consumer_options options = {
+        .brokers = relay->options.brokers,
+        .group = relay->options.follows_lead ? NULL : relay->group,
+        .instance = relay->options.follows_lead ? NULL : relay->name,
+        .fetch_bytes = 256u << 10,
+        .opaque = relay,
+        .rebalance = relay->options.follows_lead ? NULL : on_rebalance,
+    };
+    rd_kafka_topic_partition_list_t *topics;
+    rd_kafka_resp_err_t code;
+    enum err_kind kind = kafka_open_consumer(&relay->consumer, &options, err);
+
+    if (kind != ERR_OK || relay->options.follows_lead) {
+        if (kind == ERR_OK)
+            assign_control(relay->consumer);
+        return kind;
+    }
+    topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, relay->options.topic, RD_KAFKA_PARTITION_UA);
+    code = rd_kafka_subscribe(relay->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return err_set(err, ERR_STOP, "kafka: subscribe to %s: %s", relay->options.topic,
+                       rd_kafka_err2str(code));
+    return ERR_OK;
+}
+
+static void own_nothing(struct relay *relay)
+{
+    pthread_mutex_lock(&relay->lock);
+    for (int32_t i = 0; i < relay->options.partitions; i++)
+        own_shard(relay, i, false);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+static enum err_kind join_again(struct relay *relay, struct err *err)
+{
+    own_nothing(relay);
+    kafka_drop_consumer(relay->consumer);
+    relay->consumer = NULL;
+    return open_consumer(relay, err);
+}
+
+/* A message of the consumer that is no record. */
+static void handle_event(struct relay *relay, rd_kafka_message_t *message)
+{
+    enum err_kind kind = kafka_err_kind(message->err);
+    struct err err;
+
+    if (kind == ERR_STOP)
+        err_set(&err, ERR_STOP, "kafka: %s: %s", relay->group, rd_kafka_message_errstr(message));
+    switch (kafka_judge_fence(relay->consumer, message, relay->group, &relay->fenced_at_ms)) {
+    case KAFKA_FENCE_FORGIVEN:
+        rd_kafka_message_destroy(message);
+        kind = join_again(relay, &err);
+        break;
+    case KAFKA_NOT_FENCED:
+    case KAFKA_FENCED:
+        rd_kafka_message_destroy(message);
+        break;
+    }
+    if (kind == ERR_STOP) {
+        relay->failed = true;
+        relay->options.stop(relay->options.context, &err);
+    }
+}
+
 static void consume(struct relay *relay)
 {
     rd_kafka_message_t *message;
@@ -512,15 +582,11 @@ static void consume(struct relay *relay)
     message = rd_kafka_consumer_poll(relay->consumer, POLL_MS);
     if (message == NULL)
         return;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        obey(relay, view_of(message->payload, message->len));
-    } else if (kafka_err_kind(message->err) == ERR_STOP) {
-        struct err err;
-
-        err_set(&err, ERR_STOP, "kafka: %s: %s", relay->group, rd_kafka_message_errstr(message));
-        relay->failed = true;
-        relay->options.stop(relay->options.context, &err);
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        handle_event(relay, message);
+        return;
     }
+    obey(relay, view_of(message->payload, message->len));
     rd_kafka_message_destroy(message);
 }
 
@@ -778,35 +844,6 @@ bool relay_is_connected(struct relay *relay)
     connected = relay->heard_ms > 0 && clock_monotonic_ms() - relay->heard_ms < 5 * SECOND_MS;
     pthread_mutex_unlock(&relay->lock);
     return connected;
-}
-
-static enum err_kind open_consumer(struct relay *relay, struct err *err)
-{
-    struct kafka_consumer_options options = {
-        .brokers = relay->options.brokers,
-        .group = relay->options.follows_lead ? NULL : relay->group,
-        .instance = relay->options.follows_lead ? NULL : relay->name,
-        .fetch_bytes = 256u << 10,
-        .opaque = relay,
-        .rebalance = relay->options.follows_lead ? NULL : on_rebalance,
-    };
-    rd_kafka_topic_partition_list_t *topics;
-    rd_kafka_resp_err_t code;
-    enum err_kind kind = kafka_open_consumer(&relay->consumer, &options, err);
-
-    if (kind != ERR_OK || relay->options.follows_lead) {
-        if (kind == ERR_OK)
-            assign_control(relay->consumer);
-        return kind;
-    }
-    topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, relay->options.topic, RD_KAFKA_PARTITION_UA);
-    code = rd_kafka_subscribe(relay->consumer, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return err_set(err, ERR_STOP, "kafka: subscribe to %s: %s", relay->options.topic,
-                       rd_kafka_err2str(code));
-    return ERR_OK;
 }
 
 static void relay_free(struct relay *relay)
