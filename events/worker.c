@@ -404,13 +404,11 @@ static bool still_owed(void *context, struct item *item)
     now = stored_mark(stored, &record->after);
     if (now == NULL)
         return true;
-    if (now->epoch != record->after.epoch) {
+    if (mark_is_fenced(now, &record->after)) {
         intake_fenced(stored->host->intake, record->topic, record->partition);
         return false;
     }
-    if (record->number > 0)
-        return record->number > now->high_water;
-    return record->after.next_offset > now->next_offset;
+    return mark_still_owes(now, &record->after, record->number);
 }
 
 /* After a fence or an unknown outcome: what do the positions say? An epoch that moved is somebody

@@ -10,6 +10,7 @@ void receiver_start(struct receiver *receiver, uint64_t high_water, int64_t next
         .next_offset = next_offset,
         .gap_offset = -1,
         .read_to_end_ms = -1,
+        .end_asked_ms = -1,
         .nack_at_ms = -DELIVERY_NACK_EVERY_MS,
     };
 }
@@ -74,6 +75,19 @@ void receiver_at_end(struct receiver *receiver, int64_t now_ms)
     judge_claim(receiver);
 }
 
+void receiver_end_is(struct receiver *receiver, int64_t end_offset, int64_t now_ms)
+{
+    if (receiver->next_offset < end_offset && end_offset > 0)
+        return;
+    receiver->end_asked_ms = now_ms;
+    receiver_at_end(receiver, now_ms);
+}
+
+bool receiver_is_read_since(const struct receiver *receiver, int64_t since_ms)
+{
+    return !receiver->gap && receiver->end_asked_ms >= since_ms;
+}
+
 void receiver_heartbeat(struct receiver *receiver, uint64_t published, int64_t now_ms)
 {
     bool was_claimed = receiver->claimed > receiver->high_water;
@@ -88,9 +102,12 @@ void receiver_heartbeat(struct receiver *receiver, uint64_t published, int64_t n
 
 bool receiver_undecodable(struct receiver *receiver, int64_t offset)
 {
+    receiver->wait_until_ms = 0;
     /* The same record read a second time is no second try: its resend lies behind it in the log. */
-    if (receiver->asked_again == receiver->high_water && offset > receiver->asked_offset)
+    if (receiver->asked_again == receiver->high_water && offset > receiver->asked_offset) {
+        receiver->waiting = 0;
         return false;
+    }
     receiver->asked_again = receiver->high_water;
     receiver->asked_offset = offset;
     receiver->high_water--;
@@ -107,16 +124,39 @@ void receiver_gone(struct receiver *receiver, uint64_t number)
     receiver->looked_back = false;
 }
 
+void receiver_taken(struct receiver *receiver)
+{
+    receiver->waiting = 0;
+    receiver->wait_until_ms = 0;
+}
+
 void receiver_hold(struct receiver *receiver, int64_t offset, int64_t now_ms)
 {
+    if (receiver->waiting != receiver->high_water) {
+        receiver->waiting = receiver->high_water;
+        receiver->waiting_since_ms = now_ms;
+    }
+    receiver->wait_until_ms = now_ms + DELIVERY_SCHEMA_STEP_MS;
     receiver->high_water--;
     open_gap(receiver, offset);
     receiver->looked_back = true;
     receiver->nack_at_ms = now_ms;
 }
 
+bool receiver_has_waited(const struct receiver *receiver, int64_t now_ms)
+{
+    return receiver->waiting == receiver->high_water &&
+           now_ms - receiver->waiting_since_ms > DELIVERY_SCHEMA_WAIT_MS;
+}
+
 enum receiver_wish receiver_tick(struct receiver *receiver, int64_t now_ms)
 {
+    if (receiver->wait_until_ms > 0) {
+        if (now_ms < receiver->wait_until_ms)
+            return RECEIVER_NOTHING;
+        receiver->wait_until_ms = now_ms + DELIVERY_SCHEMA_STEP_MS;
+        return RECEIVER_LOOK_BACK;
+    }
     if (receiver->gap) {
         if (!receiver->looked_back) {
             receiver->looked_back = true;
@@ -222,6 +262,14 @@ void sender_read_back(struct sender *sender, uint64_t run, int64_t end_offset)
     sender->published_offset = end_offset - 1;
 }
 
+void sender_skip(struct sender *sender, uint64_t number, uint64_t next)
+{
+    if (sender->last_sent + 1 != number)
+        return;
+    sender->last_sent = next - 1;
+    sender->published = next - 1;
+}
+
 bool sender_nack(struct sender *sender, uint64_t number, int64_t now_ms)
 {
     if (sender->doubt || number == 0 || number > sender->published ||
@@ -245,4 +293,12 @@ void number_run_read(struct number_run *run, uint64_t number)
     }
     if (number > run->highest)
         run->highest = number;
+}
+
+uint64_t number_run_of_log(const struct number_run *run, int64_t low, int64_t end,
+                           uint64_t published)
+{
+    if (run->first > 0)
+        return run->run;
+    return low == end && end == 0 ? 0 : published;
 }

@@ -21,6 +21,9 @@
 #define DELIVERY_NACK_EVERY_MS 1000
 /* A partition that is silent this long although a heartbeat claims more is asked for its end. */
 #define DELIVERY_QUIET_MS 2000
+/* A record whose schema is unknown is shown again this often, and asked for after this long. */
+#define DELIVERY_SCHEMA_STEP_MS 1000
+#define DELIVERY_SCHEMA_WAIT_MS 30000
 
 /* --- Receiver ------------------------------------------------------------------------------- */
 
@@ -37,6 +40,10 @@ struct receiver {
     int64_t read_to_end_ms; /* last moment at which the end had been read; -1: never */
     uint64_t asked_again;   /* this number did not decode and was asked for once more */
     int64_t asked_offset;   /* where it lay: the resend lies behind */
+    int64_t end_asked_ms;   /* what the broker had at this moment has been read; -1: never asked */
+    uint64_t waiting;       /* this number is of a schema that is not known yet; 0: none */
+    int64_t waiting_since_ms; /* when it was seen first */
+    int64_t wait_until_ms;    /* when it is read again; 0: it was waited for long enough */
 };
 
 enum receiver_verdict {
@@ -57,24 +64,32 @@ void receiver_read_unnumbered(struct receiver *receiver, int64_t offset);
 void receiver_log_is_shorter(struct receiver *receiver);
 /** The partition has been read to its end at this moment. */
 void receiver_at_end(struct receiver *receiver, int64_t now_ms);
+/** The broker was asked at this moment, and the partition ends before this offset. */
+void receiver_end_is(struct receiver *receiver, int64_t end_offset, int64_t now_ms);
+/** All that the partition held at since_ms has been read. Only an end that was asked for counts: an
+ * end-of-partition event may have waited in the queue while records came in behind it. */
+bool receiver_is_read_since(const struct receiver *receiver, int64_t since_ms);
 /** The writer said that it has published everything up to number. */
 void receiver_heartbeat(struct receiver *receiver, uint64_t published, int64_t now_ms);
 /** The record high_water (just applied) does not decode: true when it shall be asked for once more.
  *  Then the mark is back where it was and the gap is open. */
 bool receiver_undecodable(struct receiver *receiver, int64_t offset);
-/** The writer has number no more. When that is the record that did not decode, the copy that lies in
- *  the log is all there is: it is read again and counts as the second try. */
+/** The writer has number no more. When that is the record that did not decode, the copy that lies
+ * in the log is all there is: it is read again and counts as the second try. */
 void receiver_gone(struct receiver *receiver, uint64_t number);
-/** The record high_water (just applied) cannot be judged yet: the mark is back where it was, and
- * what follows is dropped until the caller has it read again from receiver_position. Nothing is
- * missing. */
+/** The record high_water (just applied) is in the batch. */
+void receiver_taken(struct receiver *receiver);
+/** The record high_water (just applied) is of an unknown schema: the mark is back where it was, and
+ * what follows is dropped until it has been read again (RECEIVER_LOOK_BACK, in a second). Nothing
+ * is missing. */
 void receiver_hold(struct receiver *receiver, int64_t offset, int64_t now_ms);
+/** The record high_water (just applied) has been held long enough. */
+bool receiver_has_waited(const struct receiver *receiver, int64_t now_ms);
 
 enum receiver_wish {
     RECEIVER_NOTHING,
     RECEIVER_LOOK_BACK, /* read again from receiver_position */
-    RECEIVER_ASK_END,   /* look up the partition's end: receiver_at_end when next_offset has reached
-                           it */
+    RECEIVER_ASK_END,   /* look up the partition's end, for receiver_end_is */
     RECEIVER_NACK,      /* ask the writer for high_water + 1 */
 };
 
@@ -116,6 +131,9 @@ bool sender_may_read_back(const struct sender *sender);
 /** The log was read back: it holds the unbroken run up to run, the last record of it below
  * end_offset. */
 void sender_read_back(struct sender *sender, uint64_t run, int64_t end_offset);
+/** The numbers from number up to before next are in neither the log nor the journal: go on behind
+ * them. */
+void sender_skip(struct sender *sender, uint64_t number, uint64_t next);
 /** A consumer misses number. True when the sender went back for it. */
 bool sender_nack(struct sender *sender, uint64_t number, int64_t now_ms);
 
@@ -128,5 +146,9 @@ struct number_run {
 };
 
 void number_run_read(struct number_run *run, uint64_t number);
+/** The run that a log holds whose offsets go from low to below end. An empty log was never written,
+ * or its records were taken by retention: then what was known to be published stands. */
+uint64_t number_run_of_log(const struct number_run *run, int64_t low, int64_t end,
+                           uint64_t published);
 
 #endif

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define WAIT_FOR_SCHEMA_MS 30000
-#define WAIT_STEP_MS 1000
 #define COMMIT_EVERY_MS 5000
 #define ASK_ENDS_EVERY_MS 1000
 #define FENCED_FOR_MS 20000
@@ -27,11 +25,7 @@ struct lane {
     struct receiver receiver;
     int64_t committed_offset; /* for lag tools; -1: nothing new */
     int64_t fenced_at_ms;     /* 0: not fenced */
-    uint64_t waiting_number;  /* a record whose schema is unknown; 0: none */
-    int64_t waiting_since_ms; /* when it was seen first */
-    int64_t wait_until_ms;    /* when it is read again; 0: it was waited for long enough */
     bool ask_end;
-    int64_t end_asked_ms; /* what the broker had at this moment has been read; -1: never asked */
     struct metric *high_water;
 };
 
@@ -139,10 +133,7 @@ static void start_lane(struct intake *intake, const struct mark *mark)
     lane->epoch = mark->epoch;
     lane->committed_offset = -1;
     lane->fenced_at_ms = 0;
-    lane->waiting_number = 0;
-    lane->wait_until_ms = 0;
     lane->ask_end = false;
-    lane->end_asked_ms = -1;
     receiver_start(&lane->receiver, mark->high_water, mark->next_offset, mark->fresh);
     metric_set(lane->high_water, (int64_t)mark->high_water);
 }
@@ -253,39 +244,24 @@ static void read_control(struct intake *intake, const rd_kafka_message_t *messag
 
 /* --- Records -------------------------------------------------------------------------------- */
 
-/* Its schema is not known: nothing is applied, and in a second it is read again. */
-static void wait_for_schema(struct lane *lane, const struct intake_record *record)
-{
-    int64_t now_ms = clock_monotonic_ms();
-
-    if (lane->waiting_number != record->number) {
-        lane->waiting_number = record->number;
-        lane->waiting_since_ms = now_ms;
-    }
-    lane->wait_until_ms = now_ms + WAIT_STEP_MS;
-    receiver_hold(&lane->receiver, record->message->offset, now_ms);
-}
-
 /* A record that is next in sequence; true when it is in the batch. */
 static bool look_at_next(struct intake *intake, struct lane *lane, struct intake_record *record)
 {
-    record->waited = lane->waiting_number == record->number &&
-                     clock_monotonic_ms() - lane->waiting_since_ms > WAIT_FOR_SCHEMA_MS;
+    int64_t now_ms = clock_monotonic_ms();
+
+    record->waited = receiver_has_waited(&lane->receiver, now_ms);
     switch (intake->options.look(intake->options.context, record)) {
     case INTAKE_TAKE:
-        lane->waiting_number = 0;
-        lane->wait_until_ms = 0;
+        receiver_taken(&lane->receiver);
         return true;
     case INTAKE_WAIT:
-        wait_for_schema(lane, record);
+        receiver_hold(&lane->receiver, record->message->offset, now_ms);
         return false;
     case INTAKE_ASK_AGAIN:
-        lane->wait_until_ms = 0;
         if (receiver_undecodable(&lane->receiver, record->message->offset))
             return false;
         record->last_chance = true;
         intake->options.look(intake->options.context, record);
-        lane->waiting_number = 0;
         return true;
     }
     return false;
@@ -604,13 +580,6 @@ static void tick_lane(struct intake *intake, size_t topic, int32_t partition, in
 {
     struct lane *lane = lane_of(intake, topic, partition);
 
-    if (lane->wait_until_ms > 0) {
-        if (now_ms >= lane->wait_until_ms) {
-            lane->wait_until_ms = now_ms + WAIT_STEP_MS;
-            seek(intake, topic, partition, receiver_position(&lane->receiver));
-        }
-        return;
-    }
     switch (receiver_tick(&lane->receiver, now_ms)) {
     case RECEIVER_NOTHING:
         return;
@@ -647,10 +616,7 @@ static void ask_ends(struct intake *intake, int64_t now_ms)
             if (list->elems[i].offset < 0 || !topic_index(intake, list->elems[i].topic, &topic))
                 continue;
             lane = lane_of(intake, topic, list->elems[i].partition);
-            if (lane->receiver.next_offset >= list->elems[i].offset || list->elems[i].offset == 0) {
-                lane->end_asked_ms = now_ms;
-                receiver_at_end(&lane->receiver, now_ms);
-            }
+            receiver_end_is(&lane->receiver, list->elems[i].offset, now_ms);
         }
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -703,8 +669,6 @@ enum err_kind intake_tick(struct intake *intake, int64_t now_ms, struct err *err
     return ERR_OK;
 }
 
-/* Only an end that was asked for counts: an end-of-partition event may have waited in the queue
- * while records came in behind it. */
 bool intake_read_to_end_since(struct intake *intake, int32_t partition, int64_t since_ms)
 {
     bool all = true;
@@ -712,7 +676,7 @@ bool intake_read_to_end_since(struct intake *intake, int32_t partition, int64_t 
     for (size_t topic = 0; topic < intake->options.topic_count; topic++) {
         struct lane *lane = lane_of(intake, topic, partition);
 
-        if (lane->assigned && !lane->receiver.gap && lane->end_asked_ms >= since_ms)
+        if (lane->assigned && receiver_is_read_since(&lane->receiver, since_ms))
             continue;
         lane->ask_end = true;
         all = false;

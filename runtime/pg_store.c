@@ -290,14 +290,17 @@ static enum err_kind check_epochs(struct pg *pg, const struct commit *commit, bo
         return err_set(err, ERR_RETRY, "positions: %d rows of %zu partitions are there", rows.count,
                        commit->mark_count);
     }
-    for (int i = 0; i < rows.count; i++)
-        if (pg_int(&rows, i, 2) != commit->marks[i].epoch) {
+    for (int i = 0; i < rows.count; i++) {
+        const struct mark stored = {.epoch = pg_int(&rows, i, 2)};
+
+        if (mark_is_fenced(&stored, &commit->marks[i])) {
             *fenced = true;
             return err_set(err, ERR_RETRY,
                            "%s/%d: epoch %" PRId64 " holds it now, ours is %" PRId64,
-                           commit->marks[i].topic, commit->marks[i].partition, pg_int(&rows, i, 2),
+                           commit->marks[i].topic, commit->marks[i].partition, stored.epoch,
                            commit->marks[i].epoch);
         }
+    }
     return ERR_OK;
 }
 

@@ -207,10 +207,7 @@ static void skip_gone(struct relay *relay, int32_t shard, uint64_t wanted, uint6
               log_int("shard", shard), log_int("from", (int64_t)wanted),
               log_int("to", (int64_t)next - 1));
     pthread_mutex_lock(&relay->lock);
-    if (relay->shards[shard].sender.last_sent + 1 == wanted) {
-        relay->shards[shard].sender.last_sent = next - 1;
-        relay->shards[shard].sender.published = next - 1;
-    }
+    sender_skip(&relay->shards[shard].sender, wanted, next);
     pthread_mutex_unlock(&relay->lock);
 }
 
@@ -334,15 +331,6 @@ static enum err_kind find_ends(struct relay *relay, const int32_t *shards, int64
     return ERR_OK;
 }
 
-/* The run that the log of a shard holds. An empty log was never written, or its records were taken
- * by retention: then what was known to be published stands. */
-static uint64_t run_of(const struct number_run *run, int64_t low, int64_t end, uint64_t published)
-{
-    if (run->first > 0)
-        return run->run;
-    return low == end && end == 0 ? 0 : published;
-}
-
 static enum err_kind settle(struct relay *relay, const struct read_back *back,
                             const int32_t *shards, const int64_t *lows, const int64_t *ends,
                             size_t count, struct err *err)
@@ -356,7 +344,8 @@ static enum err_kind settle(struct relay *relay, const struct read_back *back,
         kind = store->last_numbers(store->self, relay->numbers, relay->options.partitions, err);
     for (size_t i = 0; i < count && kind == ERR_OK; i++) {
         int32_t shard = shards[i];
-        uint64_t run = run_of(&back->runs[shard], lows[i], ends[i], relay->known_published[shard]);
+        uint64_t run =
+            number_run_of_log(&back->runs[shard], lows[i], ends[i], relay->known_published[shard]);
 
         if (back->runs[shard].highest > relay->numbers[shard])
             return err_set(

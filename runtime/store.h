@@ -24,6 +24,20 @@ struct mark {
     bool fresh;          /* nothing was ever applied: start at the first number in the log */
 };
 
+/** Somebody else has taken the partition over since unit was begun. */
+static inline bool mark_is_fenced(const struct mark *stored, const struct mark *unit)
+{
+    return stored->epoch != unit->epoch;
+}
+
+/** Whether a record (number 0: outside the sequence), whose commit was to leave the mark at after,
+ * is not applied yet. */
+static inline bool mark_still_owes(const struct mark *stored, const struct mark *after,
+                                   uint64_t number)
+{
+    return number > 0 ? number > stored->high_water : after->next_offset > stored->next_offset;
+}
+
 /* A record of the part's own topic, as it is sent: a number has one content for ever. */
 struct journal_record {
     int32_t shard;
