@@ -37,7 +37,8 @@ enum receiver_verdict receiver_read(struct receiver *receiver, uint64_t number, 
     receiver->next_offset = offset + 1;
     if (receiver->fresh) {
         receiver->fresh = false;
-        receiver->high_water = number - 1;
+        /* From offset 0 on nothing is missing but what the writer has lost on the way. */
+        receiver->high_water = offset == 0 ? 0 : number - 1;
     }
     if (number <= receiver->high_water)
         return RECEIVER_DUPLICATE;
@@ -287,7 +288,7 @@ void number_run_read(struct number_run *run, uint64_t number)
 {
     if (run->first == 0) {
         run->first = number;
-        run->run = number;
+        run->run = run->whole && number > 1 ? 0 : number;
     } else if (number == run->run + 1) {
         run->run = number;
     }

@@ -140,6 +140,7 @@ bool sender_nack(struct sender *sender, uint64_t number, int64_t now_ms);
 /* --- The run of numbers in a log, for reading back (and for anybody who checks a log) -------- */
 
 struct number_run {
+    bool whole;     /* it is read from offset 0: then it has to begin with number 1 */
     uint64_t first; /* 0: no numbered record yet */
     uint64_t run;   /* highest number that an unbroken reader has reached */
     uint64_t highest;

@@ -381,6 +381,8 @@ static enum err_kind read_back_shards(struct relay *relay, const int32_t *shards
     kind = find_ends(relay, shards, lows, ends, count, err);
     if (kind == ERR_OK)
         kind = find_starts(relay, &back, shards, ends, starts, count, err);
+    for (size_t i = 0; i < count && kind == ERR_OK; i++)
+        back.runs[shards[i]].whole = lows[i] == 0 && starts[i] == 0;
     if (kind == ERR_OK)
         kind = kafka_read_to_end(relay->options.brokers, relay->options.topic, shards, starts,
                                  count, note_number, &back, err);

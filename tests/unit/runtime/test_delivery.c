@@ -61,6 +61,18 @@ Test(receiver, a_new_group_starts_at_the_first_number_of_the_log)
     cr_expect_eq(receiver_read(&receiver, 1, 102), RECEIVER_DUPLICATE);
 }
 
+Test(receiver, a_new_group_misses_a_first_record_that_never_came)
+{
+    struct receiver receiver;
+
+    receiver_start(&receiver, 0, -1, true);
+
+    cr_expect_eq(receiver_read(&receiver, 2, 0), RECEIVER_GAP);
+    cr_expect_eq(receiver_position(&receiver), -1);
+    cr_expect_eq(receiver_read(&receiver, 1, 1), RECEIVER_APPLY);
+    cr_expect_eq(receiver_read(&receiver, 2, 2), RECEIVER_APPLY);
+}
+
 Test(receiver, a_lagging_reader_asks_for_nothing)
 {
     struct receiver receiver = receiver_with(10);
@@ -240,4 +252,16 @@ Test(number_run, is_what_an_unbroken_reader_reaches)
 
     cr_expect_eq(run.run, 10);
     cr_expect_eq(run.highest, 11);
+}
+
+Test(number_run, of_a_whole_log_begins_with_1)
+{
+    struct number_run run = {.whole = true};
+
+    number_run_read(&run, 2);
+    number_run_read(&run, 3);
+    cr_expect_eq(number_run_of_log(&run, 0, 2, 0), 0);
+    number_run_read(&run, 1);
+    number_run_read(&run, 2);
+    cr_expect_eq(number_run_of_log(&run, 0, 4, 0), 2);
 }
