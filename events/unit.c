@@ -253,6 +253,7 @@ static void plan_marks(struct unit *unit)
     for (size_t i = 0; i < unit->item_count; i++) {
         const struct intake_record *record = unit->items[i].record;
         size_t place = 0;
+        uint64_t first;
 
         if (record == NULL)
             continue;
@@ -260,7 +261,9 @@ static void plan_marks(struct unit *unit)
                (commit->marks[place].partition != record->after.partition ||
                 strcmp(commit->marks[place].topic, record->after.topic) != 0))
             place++;
+        first = place < commit->mark_count ? commit->marks[place].first : 0;
         commit->marks[place] = record->after;
+        commit->marks[place].first = first > 0 ? first : record->number;
         if (place == commit->mark_count)
             commit->mark_count++;
     }

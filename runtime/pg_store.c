@@ -44,7 +44,7 @@ static const struct pg_statement RELOAD = {
 
 static const struct pg_statement LOCK_POSITIONS = {
     "lock_positions",
-    "select p.topic, p.partition, p.epoch from positions p "
+    "select p.topic, p.partition, p.epoch, p.high_water, p.fresh from positions p "
     "join unnest($1::text[], $2::int[]) as wanted (topic, partition) using (topic, partition) "
     "order by p.topic, p.partition for update of p"};
 
@@ -277,8 +277,29 @@ static enum err_kind store_begin(void *self, struct commit *commit, struct err *
     return ERR_OK;
 }
 
-static enum err_kind check_epochs(struct pg *pg, const struct commit *commit, bool *fenced,
-                                  struct err *err)
+/* May this unit still be stored, by us and behind what is stored? *fenced: read the positions again
+ * and see what is left of it. */
+static enum err_kind check_mark(const struct mark *stored, const struct mark *unit, bool *fenced,
+                                struct err *err)
+{
+    *fenced = true;
+    if (mark_is_fenced(stored, unit))
+        return err_set(err, ERR_RETRY, "%s/%d: epoch %" PRId64 " holds it now, ours is %" PRId64,
+                       unit->topic, unit->partition, stored->epoch, unit->epoch);
+    if (mark_moved_by(stored, unit) > 0)
+        return err_set(err, ERR_RETRY, "%s/%d: it is applied up to %" PRIu64 " after all",
+                       unit->topic, unit->partition, stored->high_water);
+    *fenced = false;
+    if (mark_moved_by(stored, unit) < 0)
+        return err_set(err, ERR_STOP,
+                       "%s/%d: the store has gone back: it is applied up to %" PRIu64
+                       ", number %" PRIu64 " is next",
+                       unit->topic, unit->partition, stored->high_water, unit->first);
+    return ERR_OK;
+}
+
+static enum err_kind check_marks(struct pg *pg, const struct commit *commit, bool *fenced,
+                                 struct err *err)
 {
     struct pg_rows rows;
     enum err_kind kind = pg_next(pg, &rows, err);
@@ -290,18 +311,16 @@ static enum err_kind check_epochs(struct pg *pg, const struct commit *commit, bo
         return err_set(err, ERR_RETRY, "positions: %d rows of %zu partitions are there", rows.count,
                        commit->mark_count);
     }
-    for (int i = 0; i < rows.count; i++) {
-        const struct mark stored = {.epoch = pg_int(&rows, i, 2)};
+    for (int i = 0; i < rows.count && kind == ERR_OK; i++) {
+        const struct mark stored = {
+            .epoch = pg_int(&rows, i, 2),
+            .high_water = (uint64_t)pg_int(&rows, i, 3),
+            .fresh = pg_bool(&rows, i, 4),
+        };
 
-        if (mark_is_fenced(&stored, &commit->marks[i])) {
-            *fenced = true;
-            return err_set(err, ERR_RETRY,
-                           "%s/%d: epoch %" PRId64 " holds it now, ours is %" PRId64,
-                           commit->marks[i].topic, commit->marks[i].partition, stored.epoch,
-                           commit->marks[i].epoch);
-        }
+        kind = check_mark(&stored, &commit->marks[i], fenced, err);
     }
-    return ERR_OK;
+    return kind;
 }
 
 static void mark_parked(struct commit *commit, struct view key)
@@ -332,7 +351,7 @@ static enum err_kind store_began(void *self, struct commit *commit, bool *fenced
 
     *fenced = false;
     if (kind == ERR_OK && commit->mark_count > 0)
-        kind = check_epochs(store->worker, commit, fenced, err);
+        kind = check_marks(store->worker, commit, fenced, err);
     if (kind == ERR_OK && commit->shard_count > 0) {
         kind = pg_next(store->worker, &rows, err);
         if (kind == ERR_OK && (size_t)rows.count != commit->shard_count)

@@ -22,12 +22,21 @@ struct mark {
     int64_t next_offset; /* read from here; -1: from the beginning */
     uint64_t high_water; /* highest number applied */
     bool fresh;          /* nothing was ever applied: start at the first number in the log */
+    uint64_t first;      /* of a unit only: the lowest number it applies; 0: none */
 };
 
 /** Somebody else has taken the partition over since unit was begun. */
 static inline bool mark_is_fenced(const struct mark *stored, const struct mark *unit)
 {
     return stored->epoch != unit->epoch;
+}
+
+/** How many numbers the store has moved on since unit was begun: its last commit, of which no
+ * answer came, was still under way when the positions were read again. Below 0: the store has gone
+ * back. */
+static inline int64_t mark_moved_by(const struct mark *stored, const struct mark *unit)
+{
+    return unit->first == 0 || stored->fresh ? 0 : (int64_t)(stored->high_water + 1 - unit->first);
 }
 
 /** Whether a record (number 0: outside the sequence), whose commit was to leave the mark at after,

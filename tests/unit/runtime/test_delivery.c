@@ -1,4 +1,5 @@
 #include "runtime/delivery.h"
+#include "runtime/store.h"
 
 #include <criterion/criterion.h>
 
@@ -264,4 +265,20 @@ Test(number_run, of_a_whole_log_begins_with_1)
     number_run_read(&run, 1);
     number_run_read(&run, 2);
     cr_expect_eq(number_run_of_log(&run, 0, 4, 0), 2);
+}
+
+Test(mark, a_unit_goes_on_exactly_behind_what_is_stored)
+{
+    const struct mark stored = {.epoch = 3, .high_water = 10, .next_offset = 10};
+    const struct mark fresh = {.epoch = 3, .next_offset = -1, .fresh = true};
+    const struct mark next = {.epoch = 3, .high_water = 12, .first = 11};
+    const struct mark again = {.epoch = 3, .high_water = 10, .first = 9};
+    const struct mark later = {.epoch = 3, .high_water = 14, .first = 13};
+    const struct mark none = {.epoch = 3, .high_water = 7};
+
+    cr_expect_eq(mark_moved_by(&stored, &next), 0);
+    cr_expect_eq(mark_moved_by(&stored, &again), 2);
+    cr_expect_eq(mark_moved_by(&stored, &later), -2);
+    cr_expect_eq(mark_moved_by(&stored, &none), 0, "records outside the sequence only");
+    cr_expect_eq(mark_moved_by(&fresh, &later), 0, "a new group begins anywhere");
 }
