@@ -282,6 +282,16 @@ bool sender_nack(struct sender *sender, uint64_t number, int64_t now_ms)
     return true;
 }
 
+int64_t read_back_start(int64_t minute_before, int64_t end_offset)
+{
+    /* A log that lost its tail grows by what was under way before its writer notices. When that is
+     * all that the minute holds, the hole lies in front of it. */
+    int64_t under_way = end_offset - DELIVERY_IN_FLIGHT_MAX - 1;
+    int64_t start = minute_before < under_way ? minute_before : under_way;
+
+    return start > 0 ? start : 0;
+}
+
 /* --- The run of numbers in a log ------------------------------------------------------------ */
 
 void number_run_read(struct number_run *run, uint64_t number)

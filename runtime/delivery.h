@@ -137,6 +137,18 @@ void sender_skip(struct sender *sender, uint64_t number, uint64_t next);
 /** A consumer misses number. True when the sender went back for it. */
 bool sender_nack(struct sender *sender, uint64_t number, int64_t now_ms);
 
+/* Sent and not yet acknowledged, over all shards of a relay: what is more waits in the journal. */
+#define DELIVERY_IN_FLIGHT_MAX 10000
+
+/**
+ * Where to begin to read back a log that ends before end_offset: early enough to see a record from
+ * before anything that went wrong.
+ *
+ * minute_before  the first offset of the minute before the log's last record: what was given up as
+ *                lost may have been written within it
+ */
+int64_t read_back_start(int64_t minute_before, int64_t end_offset);
+
 /* --- The run of numbers in a log, for reading back (and for anybody who checks a log) -------- */
 
 struct number_run {

@@ -18,11 +18,9 @@
 #define SECOND_MS 1000
 #define MINUTE_MS 60000
 #define READ_BACK_RETRY_MS 500
-/* How far before the last record the log is read back. */
+/* How far before the last record the log is read back, at least. */
 #define READ_BACK_MS 60000
 #define READ_BYTES (256u * 1024u)
-/* Sent and not yet acknowledged, over all shards: what is more waits in the journal. */
-#define IN_FLIGHT_MAX 10000
 
 struct shard {
     bool owned;
@@ -89,7 +87,7 @@ static bool send_record(struct relay *relay, const struct journal_record *record
     rd_kafka_resp_err_t code;
 
     if (sender->doubt || record->number != sender->last_sent + 1 ||
-        relay->in_flight >= IN_FLIGHT_MAX || relay->producer == NULL)
+        relay->in_flight >= DELIVERY_IN_FLIGHT_MAX || relay->producer == NULL)
         return false;
     headers = kafka_headers_from_block(record->headers);
     code = rd_kafka_producev(
@@ -221,7 +219,7 @@ static enum err_kind fill_shard(struct relay *relay, int32_t shard, struct err *
 
         pthread_mutex_lock(&relay->lock);
         last = relay->shards[shard].journal_last;
-        reading.wanted = relay->shards[shard].owned && relay->in_flight < IN_FLIGHT_MAX
+        reading.wanted = relay->shards[shard].owned && relay->in_flight < DELIVERY_IN_FLIGHT_MAX
                              ? sender_wants(&relay->shards[shard].sender, last)
                              : 0;
         pthread_mutex_unlock(&relay->lock);
@@ -295,7 +293,7 @@ static bool note_number(void *context, const rd_kafka_message_t *message)
     return true;
 }
 
-/* Where to begin: READ_BACK_MS before the last record of each partition. */
+/* Where to begin in each partition. */
 static enum err_kind find_starts(struct relay *relay, struct read_back *back, const int32_t *shards,
                                  const int64_t *ends, int64_t *starts, size_t count,
                                  struct err *err)
@@ -313,6 +311,7 @@ static enum err_kind find_starts(struct relay *relay, struct read_back *back, co
         if (ends[i] > 0 && back->last_time_ms[shards[i]] > READ_BACK_MS)
             kind = kafka_offset_at(relay->producer, relay->options.topic, shards[i],
                                    back->last_time_ms[shards[i]] - READ_BACK_MS, &starts[i], err);
+        starts[i] = read_back_start(starts[i], ends[i]);
     }
     return kind;
 }

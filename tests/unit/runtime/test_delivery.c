@@ -255,6 +255,14 @@ Test(number_run, is_what_an_unbroken_reader_reaches)
     cr_expect_eq(run.highest, 11);
 }
 
+Test(read_back, begins_a_minute_and_all_that_can_be_under_way_before_the_end)
+{
+    cr_expect_eq(read_back_start(0, 0), 0);
+    cr_expect_eq(read_back_start(5, 6), 0, "the one record of the minute may lie behind a hole");
+    cr_expect_eq(read_back_start(20000, 50000), 20000);
+    cr_expect_eq(read_back_start(49999, 50000), 39999);
+}
+
 Test(number_run, of_a_whole_log_begins_with_1)
 {
     struct number_run run = {.whole = true};
