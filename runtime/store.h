@@ -26,26 +26,14 @@ struct mark {
 };
 
 /** Somebody else has taken the partition over since unit was begun. */
-static inline bool mark_is_fenced(const struct mark *stored, const struct mark *unit)
-{
-    return stored->epoch != unit->epoch;
-}
-
+bool mark_is_fenced(const struct mark *stored, const struct mark *unit);
 /** How many numbers the store has moved on since unit was begun: its last commit, of which no
  * answer came, was still under way when the positions were read again. Below 0: the store has gone
  * back. */
-static inline int64_t mark_moved_by(const struct mark *stored, const struct mark *unit)
-{
-    return unit->first == 0 || stored->fresh ? 0 : (int64_t)(stored->high_water + 1 - unit->first);
-}
-
+int64_t mark_moved_by(const struct mark *stored, const struct mark *unit);
 /** Whether a record (number 0: outside the sequence), whose commit was to leave the mark at after,
  * is not applied yet. */
-static inline bool mark_still_owes(const struct mark *stored, const struct mark *after,
-                                   uint64_t number)
-{
-    return number > 0 ? number > stored->high_water : after->next_offset > stored->next_offset;
-}
+bool mark_still_owes(const struct mark *stored, const struct mark *after, uint64_t number);
 
 /* A record of the part's own topic, as it is sent: a number has one content for ever. */
 struct journal_record {
