@@ -294,8 +294,9 @@ int64_t read_back_start(int64_t minute_before, int64_t end_offset)
 
 /* --- The run of numbers in a log ------------------------------------------------------------ */
 
-void number_run_read(struct number_run *run, uint64_t number)
+void number_run_read(struct number_run *run, uint64_t number, int64_t offset)
 {
+    run->end = offset + 1;
     if (run->first == 0) {
         run->first = number;
         run->run = run->whole && number > 1 ? 0 : number;
@@ -312,4 +313,9 @@ uint64_t number_run_of_log(const struct number_run *run, int64_t low, int64_t en
     if (run->first > 0)
         return run->run;
     return low == end && end == 0 ? 0 : published;
+}
+
+int64_t number_run_end(const struct number_run *run, int64_t asked_end)
+{
+    return run->end > asked_end ? run->end : asked_end;
 }

@@ -156,9 +156,13 @@ struct number_run {
     uint64_t first; /* 0: no numbered record yet */
     uint64_t run;   /* highest number that an unbroken reader has reached */
     uint64_t highest;
+    int64_t end; /* behind the last record */
 };
 
-void number_run_read(struct number_run *run, uint64_t number);
+void number_run_read(struct number_run *run, uint64_t number, int64_t offset);
+/** Where the log ended that was read, when its end had been asked for before: a record that another
+ * relay wrote meanwhile is in the run and counts. */
+int64_t number_run_end(const struct number_run *run, int64_t asked_end);
 /** The run that a log holds whose offsets go from low to below end. An empty log was never written,
  * or its records were taken by retention: then what was known to be published stands. */
 uint64_t number_run_of_log(const struct number_run *run, int64_t low, int64_t end,

@@ -289,7 +289,7 @@ static bool note_number(void *context, const rd_kafka_message_t *message)
     uint64_t number = kafka_record_number(message);
 
     if (number > 0)
-        number_run_read(&back->runs[message->partition], number);
+        number_run_read(&back->runs[message->partition], number, message->offset);
     return true;
 }
 
@@ -359,7 +359,8 @@ static enum err_kind settle(struct relay *relay, const struct read_back *back,
                      log_int("to", (int64_t)relay->known_published[shard]));
         pthread_mutex_lock(&relay->lock);
         if (relay->shards[shard].owned && sender_may_read_back(&relay->shards[shard].sender))
-            sender_read_back(&relay->shards[shard].sender, run, ends[i]);
+            sender_read_back(&relay->shards[shard].sender, run,
+                             number_run_end(&back->runs[shard], ends[i]));
         pthread_mutex_unlock(&relay->lock);
         metric_add(&doubts_total, 1);
     }

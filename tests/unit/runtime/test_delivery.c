@@ -249,7 +249,7 @@ Test(number_run, is_what_an_unbroken_reader_reaches)
     struct number_run run = {0};
 
     for (size_t i = 0; i < sizeof log / sizeof log[0]; i++)
-        number_run_read(&run, log[i]);
+        number_run_read(&run, log[i], (int64_t)i);
 
     cr_expect_eq(run.run, 10);
     cr_expect_eq(run.highest, 11);
@@ -267,12 +267,23 @@ Test(number_run, of_a_whole_log_begins_with_1)
 {
     struct number_run run = {.whole = true};
 
-    number_run_read(&run, 2);
-    number_run_read(&run, 3);
+    number_run_read(&run, 2, 0);
+    number_run_read(&run, 3, 1);
     cr_expect_eq(number_run_of_log(&run, 0, 2, 0), 0);
-    number_run_read(&run, 1);
-    number_run_read(&run, 2);
+    number_run_read(&run, 1, 2);
+    number_run_read(&run, 2, 3);
     cr_expect_eq(number_run_of_log(&run, 0, 4, 0), 2);
+}
+
+Test(number_run, ends_behind_what_was_written_while_it_was_read)
+{
+    struct number_run run = {.whole = true};
+
+    cr_expect_eq(number_run_end(&run, 5), 5, "nothing was read");
+    number_run_read(&run, 1, 4);
+    cr_expect_eq(number_run_end(&run, 5), 5);
+    number_run_read(&run, 2, 5);
+    cr_expect_eq(number_run_end(&run, 5), 6);
 }
 
 Test(mark, a_unit_goes_on_exactly_behind_what_is_stored)
