@@ -22,6 +22,8 @@
 /* The command kinds of the host itself are negative. */
 #define COMMAND_REDRIVE (-1)
 #define COMMAND_DROP (-2)
+/* A dead letter that was tried so often is not tried again unless an operator insists. */
+#define DEAD_ATTEMPTS_MAX 5
 
 struct inbox {
     pthread_mutex_t lock;
@@ -37,10 +39,9 @@ struct item {
     struct event event;           /* type EVENT_NONE: none */
     struct envelope envelope;
     const struct dead_letter *redriven; /* out of the dead letters */
-    int64_t dead_id;
-    enum dead_reason dead_reason; /* only when error is set */
-    const char *error;            /* set aside, and why */
-    enum err_kind refused;        /* of a command */
+    enum dead_reason dead_reason;       /* only when error is set */
+    const char *error;                  /* set aside, and why */
+    enum err_kind refused;              /* of a command */
     struct err why;
 };
 
@@ -61,6 +62,16 @@ struct unit {
     struct view last_value;
     uint64_t last_number;
     const struct item *current; /* whose hook runs: only it may emit */
+    bool dry_run;               /* decide, then give it up */
+};
+
+/* A dead letter on its way back: an operator's request. */
+struct bring_back {
+    struct command command; /* COMMAND_REDRIVE or COMMAND_DROP */
+    struct http_request *request;
+    int64_t id;
+    bool dry_run, beyond_limit;
+    struct buf report; /* JSON: what became of it, and of those behind it */
 };
 
 struct query {
@@ -113,10 +124,33 @@ void inbox_init(struct inbox *inbox);
 /** Refuse everything that waits and everything to come. */
 void inbox_close(struct inbox *inbox);
 
+/** Read what stands behind the envelope of an item, and check that the two fit each other.
+ *  Errors  as event_decode */
+enum err_kind worker_read_value(struct host *host, struct item *item, int32_t partition,
+                                struct view key, struct view value, struct err *err);
+struct unit worker_unit(struct host *host, struct item *items, size_t count);
+/** Commit the unit (or give it up, when it is a dry run). On anything but ERR_OK nothing is stored,
+ * or (after a lost answer) nobody knows. */
+enum err_kind worker_make_unit(struct unit *unit, bool *fenced, struct err *err);
+void worker_unit_is_stored(struct unit *unit, int64_t started_us);
+
+/* redrive.c: worker only */
+/** Errors  ERR_REJECT: it may not, or it was set aside again (that is stored, and counted) */
+enum err_kind redrive(struct host *host, struct bring_back *back, struct err *err);
+
+/* dead_letters.c: HTTP */
+void dead_letters_list(struct http_request *request, void *context);
+void dead_letters_show(struct http_request *request, void *context);
+void dead_letters_redrive(struct http_request *request, void *context);
+void dead_letters_drop(struct http_request *request, void *context);
+
 /* unit.c */
 /** Collect keys, shards and marks of the items. */
 void unit_plan(struct unit *unit);
-void unit_add_dead_letter(struct unit *unit, struct item *item);
+/** tried: this was an attempt; false: it waits behind another. */
+void unit_add_dead_letter(struct unit *unit, struct item *item, bool tried);
+/** After the decisions: which of the redriven letters are no longer needed. */
+void unit_plan_removed(struct unit *unit);
 bool *unit_key_parked(struct unit *unit, struct view key);
 
 #endif

@@ -129,6 +129,12 @@ static struct query *next_query(struct host *host)
     return query;
 }
 
+/* A store of the part's own (inventory's) may be something else than PostgreSQL. */
+static bool has_database(const struct host *host)
+{
+    return host->part->open_store == NULL;
+}
+
 static void *query_main(void *context)
 {
     struct host *host = context;
@@ -138,7 +144,8 @@ static void *query_main(void *context)
         struct err err;
         enum err_kind kind = ERR_OK;
 
-        if (host->query_session == NULL || pg_is_lost(host->query_session)) {
+        if (has_database(host) &&
+            (host->query_session == NULL || pg_is_lost(host->query_session))) {
             pg_close(host->query_session);
             host->query_session = NULL;
             kind = pg_open(&host->query_session, setting_text("TRADEWIND_<PART>_DATABASE"),
@@ -146,7 +153,8 @@ static void *query_main(void *context)
         }
         if (kind == ERR_OK) {
             query->answer(host, query->request, host->query_session);
-            pg_rollback(host->query_session);
+            if (host->query_session != NULL)
+                pg_rollback(host->query_session);
         } else {
             http_reply_header(query->request, "Retry-After", "1");
             http_problem(query->request, 503, "database-unavailable", VIEW_NONE,
@@ -158,7 +166,7 @@ static void *query_main(void *context)
     return NULL;
 }
 
-/* --- Health, metrics, dead letters ----------------------------------------------------------- */
+/* --- Health, metrics ----------------------------------------------------------- */
 
 struct check {
     const char *name;
@@ -264,70 +272,15 @@ static void get_metrics(struct http_request *request, void *context)
     http_reply(request, 200, "text/plain; version=0.0.4", buf_view(&out));
 }
 
-static void get_dead_letters(struct http_request *request, void *context)
-{
-    struct host *host = context;
-    AUTO(buf_clear) struct buf out = {0};
-    struct err err = {0};
-
-    if (!atomic_load(&host->flowing) ||
-        host->store.list_dead_letters(host->store.self, &out, &err) != ERR_OK)
-        http_problem(request, 503, "store-unavailable", VIEW_NONE,
-                     "dead letters cannot be read now: %s", err.text);
-    else
-        http_reply(request, 200, NULL, buf_view(&out));
-}
-
-struct bring_back {
-    struct command command;
-    struct http_request *request;
-};
-
-static void brought_back(struct command *command, enum err_kind outcome, const struct err *err)
-{
-    struct bring_back *back = (struct bring_back *)command;
-
-    if (outcome == ERR_OK)
-        http_reply(back->request, 200, NULL, view_str("{\"done\":true}"));
-    else if (outcome == ERR_REJECT)
-        http_problem(back->request, 409, "dead-letter", VIEW_NONE, "%s", err->text);
-    else
-        http_problem(back->request, 503, "busy", VIEW_NONE, "%s", err->text);
-    free(back);
-}
-
-static void submit_bring_back(struct http_request *request, struct host *host, int kind)
-{
-    struct bring_back *back = mem_alloc(sizeof *back);
-
-    back->command.kind = kind;
-    back->command.key = arena_view(http_arena(request), http_path_param(request, "id"));
-    back->command.done = brought_back;
-    back->request = request;
-    if (atomic_load(&host->flowing) && host_submit(host, &back->command))
-        return;
-    http_problem(request, 503, "busy", VIEW_NONE, "the part takes no commands now");
-    free(back);
-}
-
-static void post_redrive(struct http_request *request, void *context)
-{
-    submit_bring_back(request, context, COMMAND_REDRIVE);
-}
-
-static void post_drop(struct http_request *request, void *context)
-{
-    submit_bring_back(request, context, COMMAND_DROP);
-}
-
 static const struct http_route HOST_ROUTES[] = {
     {HTTP_GET, "/livez", ROLE_ANY, 0, get_livez},
     {HTTP_GET, "/readyz", ROLE_ANY, 0, get_readyz},
     {HTTP_GET, "/health", ROLE_ANY, 0, get_health},
     {HTTP_GET, "/metrics", ROLE_ANY, 0, get_metrics},
-    {HTTP_GET, "/dead-letters", ROLE_OPERATOR, 0, get_dead_letters},
-    {HTTP_POST, "/dead-letters/{id}/redrive", ROLE_OPERATOR, 1024, post_redrive},
-    {HTTP_POST, "/dead-letters/{id}/drop", ROLE_OPERATOR, 1024, post_drop},
+    {HTTP_GET, "/dead-letters", ROLE_OPERATOR, 0, dead_letters_list},
+    {HTTP_GET, "/dead-letters/{id}", ROLE_OPERATOR, 0, dead_letters_show},
+    {HTTP_POST, "/dead-letters/{id}/redrive", ROLE_OPERATOR, 1024, dead_letters_redrive},
+    {HTTP_POST, "/dead-letters/{id}/drop", ROLE_OPERATOR, 1024, dead_letters_drop},
 };
 #define HOST_ROUTE_COUNT (sizeof HOST_ROUTES / sizeof HOST_ROUTES[0])
 

@@ -133,8 +133,8 @@ host_schema_ids(const struct host *host); /* for event_decode; lookups only */
 /** Give a command to the worker. takes it on true; false: the inbox is full (answer 503). */
 bool host_submit(struct host *host, struct command *command);
 
-/** Answer a request from the database, on a thread of its own with a session of its own. takes the
- * request. */
+/** Answer a request from the database, on a thread of its own with a session of its own (NULL for a
+ * part without PostgreSQL). takes the request. */
 void host_query(struct host *host, struct http_request *request,
                 void (*answer)(struct host *host, struct http_request *request, struct pg *pg));
 /** The host of a handler's request: http handlers get it as their context too. */

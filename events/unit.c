@@ -284,8 +284,8 @@ static void plan_items(struct unit *unit)
             events[unit->event_count++] = item->event;
         if (item->command != NULL)
             unit->commands[unit->command_count++] = item->command;
-        if (item->dead_id != 0)
-            redriven[unit->commit.redriven_count++] = item->dead_id;
+        if (item->redriven != NULL)
+            redriven[unit->commit.redriven_count++] = item->redriven->id;
     }
     unit->events = events;
     unit->commit.redriven = redriven;
@@ -309,7 +309,25 @@ bool *unit_key_parked(struct unit *unit, struct view key)
     return place < unit->key_count ? &unit->commit.key_is_parked[place] : NULL;
 }
 
-void unit_add_dead_letter(struct unit *unit, struct item *item)
+static bool is_dead_again(const struct commit *commit, int64_t id)
+{
+    for (size_t i = 0; i < commit->dead_letter_count; i++)
+        if (commit->dead_letters[i].id == id)
+            return true;
+    return false;
+}
+
+void unit_plan_removed(struct unit *unit)
+{
+    struct commit *commit = &unit->commit;
+
+    commit->removed = arena_array(unit->arena, commit->redriven_count + 1, sizeof(int64_t));
+    for (size_t i = 0; i < commit->redriven_count; i++)
+        if (!is_dead_again(commit, commit->redriven[i]))
+            commit->removed[commit->removed_count++] = commit->redriven[i];
+}
+
+void unit_add_dead_letter(struct unit *unit, struct item *item, bool tried)
 {
     struct commit *commit = &unit->commit;
     struct dead_letter *dead;
@@ -322,7 +340,9 @@ void unit_add_dead_letter(struct unit *unit, struct item *item)
     dead = &commit->dead_letters[commit->dead_letter_count++];
     if (item->redriven != NULL) {
         *dead = *item->redriven;
-        dead->attempts += item->dead_reason != DEAD_PARKED;
+        dead->attempts += tried;
+        if (tried)
+            dead->copied = false;
     } else {
         const rd_kafka_message_t *message = item->record->message;
         struct buf headers = {0};
@@ -334,7 +354,7 @@ void unit_add_dead_letter(struct unit *unit, struct item *item)
             .offset = message->offset,
             .number = item->record->number,
             .time_ms = rd_kafka_message_timestamp(message, NULL),
-            .attempts = 1,
+            .attempts = tried,
             .key = view_of(message->key, message->key_len),
             .value = view_of(message->payload, message->len),
             .headers = arena_view(unit->arena, buf_view(&headers)),

@@ -120,37 +120,6 @@ static bool next_header(void *context, struct header *header)
     return true;
 }
 
-static enum err_kind read_record(struct host *host, const struct intake_record *record,
-                                 struct item *item, struct err *err)
-{
-    const rd_kafka_message_t *message = record->message;
-    enum topic topic = host->part->inputs[record->topic];
-    struct header_cursor cursor = {0};
-    enum event_type type;
-    enum err_kind kind;
-
-    if (rd_kafka_message_headers(message, &cursor.headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        cursor.headers = NULL;
-    kind = envelope_read(&item->envelope, topic, next_header, &cursor, err);
-    if (kind != ERR_OK)
-        return kind;
-    if (item->envelope.shard != record->partition)
-        return err_set(err, ERR_REJECT, "ce_id: shard %d in partition %d", item->envelope.shard,
-                       record->partition);
-    if (!view_equal(item->envelope.subject, view_of(message->key, message->key_len)))
-        return err_set(err, ERR_REJECT, "ce_subject: not the record's key");
-    kind = event_decode(&type, &item->event.data, view_of(message->payload, message->len),
-                        host->ids, &host->arena, err);
-    if (kind != ERR_OK)
-        return kind;
-    if (type != item->envelope.type)
-        return err_set(err, ERR_REJECT, "the value is a %s, ce_type says %s", event_type_name(type),
-                       event_type_name(item->envelope.type));
-    item->event.type = type;
-    item->event.shard = record->partition;
-    return ERR_OK;
-}
-
 static int32_t schema_id_of(struct view value)
 {
     const unsigned char *at = (const unsigned char *)value.data;
@@ -160,6 +129,51 @@ static int32_t schema_id_of(struct view value)
                                       (uint32_t)at[3] << 8 | at[4]);
 }
 
+static enum err_kind decode(struct host *host, struct item *item, struct view value,
+                            struct err *err)
+{
+    return event_decode(&item->event.type, &item->event.data, value, host->ids, &host->arena, err);
+}
+
+enum err_kind worker_read_value(struct host *host, struct item *item, int32_t partition,
+                                struct view key, struct view value, struct err *err)
+{
+    enum err_kind kind;
+
+    if (item->envelope.shard != partition)
+        return err_set(err, ERR_REJECT, "ce_id: shard %d in partition %d", item->envelope.shard,
+                       partition);
+    if (!view_equal(item->envelope.subject, key))
+        return err_set(err, ERR_REJECT, "ce_subject: not the record's key");
+    kind = decode(host, item, value, err);
+    if (kind == ERR_RETRY && schema_ids_refresh(host->ids, schema_id_of(value), NULL) == ERR_OK)
+        kind = decode(host, item, value, err);
+    if (kind != ERR_OK)
+        return kind;
+    if (item->event.type != item->envelope.type)
+        return err_set(err, ERR_REJECT, "the value is a %s, ce_type says %s",
+                       event_type_name(item->event.type), event_type_name(item->envelope.type));
+    item->event.shard = partition;
+    return ERR_OK;
+}
+
+static enum err_kind read_record(struct host *host, const struct intake_record *record,
+                                 struct item *item, struct err *err)
+{
+    const rd_kafka_message_t *message = record->message;
+    enum topic topic = host->part->inputs[record->topic];
+    struct header_cursor cursor = {0};
+    enum err_kind kind;
+
+    if (rd_kafka_message_headers(message, &cursor.headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        cursor.headers = NULL;
+    kind = envelope_read(&item->envelope, topic, next_header, &cursor, err);
+    return kind != ERR_OK ? kind
+                          : worker_read_value(host, item, record->partition,
+                                              view_of(message->key, message->key_len),
+                                              view_of(message->payload, message->len), err);
+}
+
 enum intake_answer worker_look(void *context, struct intake_record *record)
 {
     struct host *host = context;
@@ -167,14 +181,8 @@ enum intake_answer worker_look(void *context, struct intake_record *record)
     struct err err;
     enum err_kind kind = read_record(host, record, item, &err);
 
-    if (kind == ERR_RETRY) {
-        struct view value = view_of(record->message->payload, record->message->len);
-
-        if (schema_ids_refresh(host->ids, schema_id_of(value), NULL) == ERR_OK)
-            kind = read_record(host, record, item, &err);
-        if (kind == ERR_RETRY && record->number > 0 && !record->waited)
-            return INTAKE_WAIT;
-    }
+    if (kind == ERR_RETRY && record->number > 0 && !record->waited)
+        return INTAKE_WAIT;
     item->record = record;
     record->decoded = item;
     if (kind == ERR_OK)
@@ -206,21 +214,23 @@ static void set_aside(struct unit *unit, struct item *item, enum dead_reason rea
     parked = unit_key_parked(unit, item->envelope.subject);
     if (parked != NULL && item->event.type != EVENT_NONE)
         *parked = true;
-    unit_add_dead_letter(unit, item);
+    unit_add_dead_letter(unit, item, reason != DEAD_PARKED);
 }
 
 /* A record that cannot be read: what comes later for its key in this unit waits behind it, as what
  * comes in later units does. */
 static void set_unreadable_aside(struct unit *unit, struct item *item)
 {
-    const rd_kafka_message_t *message = item->record->message;
-    bool *parked = item->record->number == 0
-                       ? NULL
-                       : unit_key_parked(unit, view_of(message->key, message->key_len));
+    uint64_t number = item->redriven != NULL ? item->redriven->number : item->record->number;
+    struct view key = item->redriven != NULL
+                          ? item->redriven->key
+                          : view_of(item->record->message->key, item->record->message->key_len);
+    bool *parked = number > 0 ? unit_key_parked(unit, key) : NULL;
+    bool is_behind = item->redriven != NULL && parked != NULL && *parked;
 
     if (parked != NULL)
         *parked = true;
-    unit_add_dead_letter(unit, item);
+    unit_add_dead_letter(unit, item, !is_behind);
 }
 
 static void react_to(struct unit *unit, struct item *item)
@@ -251,7 +261,7 @@ static void decide(struct unit *unit)
 
         unit->current = item;
         item->refused = ERR_OK;
-        if (item->record != NULL && item->event.type == EVENT_NONE)
+        if (item->event.type == EVENT_NONE && item->error != NULL)
             set_unreadable_aside(unit, item);
         else if (item->event.type != EVENT_NONE)
             react_to(unit, item);
@@ -286,9 +296,7 @@ static enum err_kind read_state(struct unit *unit, bool *fenced, struct err *err
     return kind;
 }
 
-/* Begin to commit. On anything but ERR_OK nothing is stored, or (after a lost answer) nobody knows.
- */
-static enum err_kind make_unit(struct unit *unit, bool *fenced, struct err *err)
+enum err_kind worker_make_unit(struct unit *unit, bool *fenced, struct err *err)
 {
     const struct part *part = unit->host->part;
     struct store *store = &unit->host->store;
@@ -299,6 +307,11 @@ static enum err_kind make_unit(struct unit *unit, bool *fenced, struct err *err)
     kind = read_state(unit, fenced, err);
     if (kind == ERR_OK) {
         decide(unit);
+        unit_plan_removed(unit);
+        if (unit->dry_run) {
+            store->abandon(store->self);
+            return ERR_OK;
+        }
         if (part->save != NULL)
             part->save(unit);
         kind = store->commit(store->self, &unit->commit, err);
@@ -322,7 +335,7 @@ static void log_dead_letters(const struct unit *unit)
     }
 }
 
-static void unit_is_stored(struct unit *unit, int64_t started_us)
+void worker_unit_is_stored(struct unit *unit, int64_t started_us)
 {
     struct host *host = unit->host;
 
@@ -471,7 +484,7 @@ static enum err_kind recover(struct host *host, struct item *items, size_t *coun
     return ERR_OK;
 }
 
-static struct unit unit_of(struct host *host, struct item *items, size_t count)
+struct unit worker_unit(struct host *host, struct item *items, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         items[i].event.envelope = &items[i].envelope; /* items move when others leave */
@@ -491,13 +504,13 @@ static enum err_kind process(struct host *host, struct item *items, size_t count
     int64_t started_us = clock_monotonic_us();
 
     while (count > 0) {
-        struct unit unit = unit_of(host, items, count);
+        struct unit unit = worker_unit(host, items, count);
         bool fenced;
-        enum err_kind kind = make_unit(&unit, &fenced, err);
+        enum err_kind kind = worker_make_unit(&unit, &fenced, err);
 
         switch (kind) {
         case ERR_OK:
-            unit_is_stored(&unit, started_us);
+            worker_unit_is_stored(&unit, started_us);
             return ERR_OK;
         case ERR_STOP:
             return kind;
@@ -530,105 +543,7 @@ static enum err_kind process(struct host *host, struct item *items, size_t count
     return ERR_OK;
 }
 
-/* --- Dead letters that come back ------------------------------------------------------------- */
-
-static enum err_kind redriven_item(struct host *host, const struct dead_letter *dead,
-                                   struct item *item, struct err *err)
-{
-    enum topic topic = topic_from_name(dead->topic);
-    enum event_type type;
-    enum err_kind kind;
-
-    kind = envelope_read_block(&item->envelope, topic, dead->headers, err);
-    if (kind == ERR_OK)
-        kind = event_decode(&type, &item->event.data, dead->value, host->ids, &host->arena, err);
-    if (kind == ERR_RETRY &&
-        schema_ids_refresh(host->ids, schema_id_of(dead->value), NULL) == ERR_OK)
-        kind = event_decode(&type, &item->event.data, dead->value, host->ids, &host->arena, err);
-    if (kind != ERR_OK)
-        return kind;
-    item->event.type = type;
-    item->event.shard = item->envelope.shard;
-    item->event.redriven = true;
-    return ERR_OK;
-}
-
-static enum err_kind check_drop(struct host *host, int64_t id, const struct dead_letter *dead,
-                                struct err *err)
-{
-    struct envelope envelope;
-
-    if (host->part->may_drop == NULL ||
-        envelope_read_block(&envelope, topic_from_name(dead->topic), dead->headers, NULL) !=
-            ERR_OK ||
-        host->part->may_drop(envelope.type))
-        return ERR_OK;
-    return err_set(err, ERR_REJECT, "dead letter %" PRId64 ": a %s can be redriven, not dropped",
-                   id, event_type_name(envelope.type));
-}
-
-/* The dead letter that a command names, and what is parked behind it. */
-static enum err_kind find_dead_letters(struct host *host, const struct command *command,
-                                       struct dead_letter **dead, int64_t **ids, size_t *count,
-                                       struct err *err)
-{
-    int64_t id;
-    enum err_kind kind;
-
-    if (!view_to_int64(command->key, &id))
-        return err_set(err, ERR_REJECT, "dead letter %.*s: want its number",
-                       VIEW_PRINT(command->key));
-    kind = host->store.load_dead_letters(host->store.self, id, dead, ids, count, &host->arena, err);
-    if (kind != ERR_OK)
-        return kind;
-    if (*count == 0)
-        return err_set(err, ERR_REJECT, "dead letter %" PRId64 ": there is none with this number",
-                       id);
-    if ((*ids)[0] != id)
-        return err_set(err, ERR_REJECT,
-                       "dead letter %" PRId64 ": it is parked behind %" PRId64
-                       " of the same key: bring that one back first",
-                       id, (*ids)[0]);
-    return command->kind == COMMAND_DROP ? check_drop(host, id, *dead, err) : ERR_OK;
-}
-
-/* Redrive applies the row, drop leaves it out; either way the parked ones of its key come behind,
- * in order, in the same unit. One of them that is refused again is a dead letter again, and what is
- * behind it is parked again. Not tried twice: the operator sees what happened and may. */
-static enum err_kind bring_back(struct host *host, struct command *command, struct err *err)
-{
-    int64_t started_us = clock_monotonic_us();
-    struct dead_letter *dead;
-    int64_t *ids;
-    size_t count;
-    struct item *items;
-    struct unit unit;
-    bool fenced;
-    enum err_kind kind = find_dead_letters(host, command, &dead, &ids, &count, err);
-
-    if (kind != ERR_OK)
-        return kind;
-    items = arena_array(&host->arena, count, sizeof *items);
-    for (size_t i = 0; i < count; i++) {
-        items[i].redriven = &dead[i];
-        items[i].dead_id = ids[i];
-        if (i == 0 && command->kind == COMMAND_DROP)
-            continue;
-        kind = redriven_item(host, &dead[i], &items[i], err);
-        if (kind != ERR_OK) {
-            char why[sizeof err->text];
-
-            memcpy(why, err->text, sizeof why);
-            return err_set(err, ERR_REJECT, "dead letter %" PRId64 ": it still cannot be read: %s",
-                           ids[i], why);
-        }
-    }
-    unit = unit_of(host, items, count);
-    kind = make_unit(&unit, &fenced, err);
-    if (kind == ERR_OK)
-        unit_is_stored(&unit, started_us);
-    return kind;
-}
+/* --- The loop ------------------------------------------------------------------------------- */
 
 /* Host commands run each in a unit of their own. */
 static size_t run_host_commands(struct host *host, struct command **commands, size_t count)
@@ -640,14 +555,12 @@ static size_t run_host_commands(struct host *host, struct command **commands, si
         struct err err = {0};
 
         if (is_host_command(command))
-            command->done(command, bring_back(host, command, &err), &err);
+            command->done(command, redrive(host, (struct bring_back *)command, &err), &err);
         else
             commands[left++] = command;
     }
     return left;
 }
-
-/* --- The loop ------------------------------------------------------------------------------- */
 
 static enum err_kind take_batch(struct host *host, size_t *records, bool *more, struct err *err)
 {

@@ -126,7 +126,7 @@ void audit_saga_impossible(struct audit *audit)
 
         audit_checked(audit);
         if (dead->impossible > 0)
-            audit_violated(audit, "%s set %" PRIu64 " aside: %s (tradewind dead-letters ls %s)",
-                           dead->part, dead->impossible, dead->impossible_example, dead->part);
+            audit_violated(audit, "%s set %" PRIu64 " aside: %s (tradewind dlq ls %s)", dead->part,
+                           dead->impossible, dead->impossible_example, dead->part);
     }
 }

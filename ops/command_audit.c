@@ -132,7 +132,7 @@ static void print_notes(const struct audit *audit)
 {
     for (size_t i = 0; i < audit->dead_letter_count; i++)
         if (audit->dead_letters[i].count > 0)
-            printf("  %s has set %" PRIu64 " records aside (tradewind dead-letters ls %s)\n",
+            printf("  %s has set %" PRIu64 " records aside (tradewind dlq ls %s)\n",
                    audit->dead_letters[i].part, audit->dead_letters[i].count,
                    audit->dead_letters[i].part);
     if (audit->world->not_events > 0)

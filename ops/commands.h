@@ -6,7 +6,7 @@
 #include "runtime/err.h"
 
 int command_audit(const struct command *command, int argc, char **argv);
-int command_dead_letters(const struct command *command, int argc, char **argv);
+int command_dlq(const struct command *command, int argc, char **argv);
 int command_import(const struct command *command, int argc, char **argv);
 int command_keys(const struct command *command, int argc, char **argv);
 int command_order(const struct command *command, int argc, char **argv);

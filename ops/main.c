@@ -10,18 +10,26 @@ static const struct command COMMANDS[] = {
      "Reads every topic from its beginning, every part's database, the ledger and the payment\n"
      "provider's book, and counts what breaks an invariant. Exit 1 when something does, 3 when a\n"
      "store cannot be read."},
-    {"dead-letters", "What a part has set aside: look, bring back, drop", command_dead_letters,
-     "ls|show|redrive|drop PART [ID] [options]",
-     "ls PART           all of them, oldest first\n"
-     "show PART ID      one of them whole\n"
-     "redrive PART ID   apply it now, then those of its key that wait behind it\n"
-     "drop PART ID      do without it; refused where an order could not end without it"},
+    {"dlq", "Dead letters: what parts have set aside, found, looked at, brought back, dropped",
+     command_dlq, "ls [PART] | show PART ID | redrive|drop PART [ID...] [options]",
+     "ls [PART]            those of a part, or of all; a key's later events are parked behind it\n"
+     "show PART ID         one of them whole: the event, what is wrong with it, its bytes\n"
+     "redrive PART [ID..]  apply it in its part, then those of its key that wait behind it, in "
+     "one\n"
+     "                     transaction. A try that fails is counted; after five it is refused\n"
+     "drop PART [ID..]     do without it; refused where an order could not end without it\n\n"
+     "IDs, or options that say which, or --all. Exit 1 when one is refused or set aside again, 3 "
+     "when\n"
+     "a part does not answer."},
     {"import", "Send a shop's past sales as orders through the door", command_import,
      "online-retail FILE [options]",
      "Reads the UCI Online Retail file, sends its products, their opening stock and its invoices\n"
-     "as orders, and reports what became of every line of the file. Some orders are declined, fail\n"
-     "at capture or are cancelled, chosen by a hash of the invoice's number, so that every way back\n"
-     "is walked. Each call is a run of its own; --run with an earlier run's name goes on where that\n"
+     "as orders, and reports what became of every line of the file. Some orders are declined, "
+     "fail\n"
+     "at capture or are cancelled, chosen by a hash of the invoice's number, so that every way "
+     "back\n"
+     "is walked. Each call is a run of its own; --run with an earlier run's name goes on where "
+     "that\n"
      "one stopped."},
     {"keys", "Make the keys of a stack; those that are there are kept", command_keys,
      "--signing-key FILE --jwks FILE --contact-key FILE", NULL},

@@ -51,13 +51,22 @@ static void send_call(struct http_client *client, struct waiting *waiting, struc
     const struct part_call *part_call = waiting->call;
     const char *headers[2] = {0};
     struct http_call call = {
-        .headers = headers, .timeout_ms = ANSWER_MS, .done = on_done, .context = waiting};
+        .headers = headers,
+        .timeout_ms = part_call->timeout_ms > 0 ? part_call->timeout_ms : ANSWER_MS,
+        .done = on_done,
+        .context = waiting,
+    };
 
     if (part_call->token != NULL)
         headers[0] = arena_printf(arena, "Authorization: Bearer %s", part_call->token).data;
     call.method = part_call->method != NULL ? part_call->method : "GET";
-    call.url =
-        arena_printf(arena, "http://%s%s", part_address(part_call->part), part_call->path).data;
+    if (part_call->through_door)
+        call.url = arena_printf(arena, "%s/parts/%s%s", setting_text("TRADEWIND_DOOR"),
+                                part_call->part, part_call->path)
+                       .data;
+    else
+        call.url =
+            arena_printf(arena, "http://%s%s", part_address(part_call->part), part_call->path).data;
     http_client_send(client, &call);
 }
 
@@ -79,7 +88,7 @@ enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena 
         calls[i].status = 0;
         calls[i].body = VIEW_NONE;
         waiting[i] = (struct waiting){&round, &calls[i]};
-        if (part_address(calls[i].part) == NULL)
+        if (!calls[i].through_door && part_address(calls[i].part) == NULL)
             continue;
         round.open++;
         send_call(client, &waiting[i], &own);

@@ -1,4 +1,5 @@
-/* Requests to parts themselves, past the door: health, metrics, dead letters. */
+/* Requests to parts: past the door to one instance (health, metrics), or through the door to
+ * whichever instance can answer (what an operator does). */
 #ifndef TRADEWIND_OPS_PART_CLIENT_H
 #define TRADEWIND_OPS_PART_CLIENT_H
 
@@ -10,12 +11,14 @@ struct part_call {
     const char *method; /* NULL: GET */
     const char *path;   /* "/health" */
     const char *token;  /* NULL: none */
+    bool through_door;
+    int64_t timeout_ms; /* 0: 2 s */
     /* the answer */
     int status;       /* 0: none came */
     struct view body; /* in the arena */
 };
 
-/** Make all calls at once and wait for their answers, for 2 s at most. Settings are loaded. */
+/** Make all calls at once and wait for their answers. Settings are loaded. */
 enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena *arena,
                             struct err *err);
 

@@ -40,7 +40,7 @@ void base64url_append(struct buf *out, struct view bytes)
     append(out, bytes, url, false);
 }
 
-static int base64url_digit(char c)
+static int digit_of(char c, bool is_url)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -48,10 +48,10 @@ static int base64url_digit(char c)
         return c - 'a' + 26;
     if (c >= '0' && c <= '9')
         return c - '0' + 52;
-    return c == '-' ? 62 : c == '_' ? 63 : -1;
+    return c == (is_url ? '-' : '+') ? 62 : c == (is_url ? '_' : '/') ? 63 : -1;
 }
 
-bool base64url_decode(struct buf *out, struct view text)
+static bool decode(struct buf *out, struct view text, bool is_url)
 {
     size_t start = out->size;
     unsigned bits = 0, held = 0;
@@ -60,7 +60,7 @@ bool base64url_decode(struct buf *out, struct view text)
         return false;
     buf_reserve(out, text.size / 4 * 3 + 3);
     for (size_t i = 0; i < text.size; i++) {
-        int digit = base64url_digit(text.data[i]);
+        int digit = digit_of(text.data[i], is_url);
 
         if (digit < 0) {
             out->size = start;
@@ -80,4 +80,18 @@ bool base64url_decode(struct buf *out, struct view text)
         return false;
     }
     return true;
+}
+
+bool base64url_decode(struct buf *out, struct view text)
+{
+    return decode(out, text, true);
+}
+
+bool base64_decode(struct buf *out, struct view text)
+{
+    size_t padding = 0;
+
+    while (padding < 2 && padding < text.size && text.data[text.size - 1 - padding] == '=')
+        padding++;
+    return text.size % 4 == 0 && decode(out, view_of(text.data, text.size - padding), false);
 }

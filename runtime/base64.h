@@ -6,6 +6,7 @@
 #include "runtime/bytes.h"
 
 void base64_append(struct buf *out, struct view bytes);
+bool base64_decode(struct buf *out, struct view text); /* as base64url_decode */
 void base64url_append(struct buf *out, struct view bytes);
 /** Append what text stands for; false (and nothing appended) on any other character or length. */
 bool base64url_decode(struct buf *out, struct view text);

@@ -685,12 +685,17 @@ static void put_quoted(struct buf *out, struct view text)
     buf_append_byte(out, '"');
 }
 
-void json_key(struct json_writer *writer, const char *name)
+static void put_name(struct json_writer *writer, struct view name)
 {
     put_comma(writer);
-    put_quoted(writer->out, view_str(name));
+    put_quoted(writer->out, name);
     buf_append_byte(writer->out, ':');
     writer->need_comma = false;
+}
+
+void json_key(struct json_writer *writer, const char *name)
+{
+    put_name(writer, view_str(name));
 }
 
 void json_put_text(struct json_writer *writer, struct view text)
@@ -766,6 +771,36 @@ void json_put_raw(struct json_writer *writer, struct view json)
 {
     put_comma(writer);
     buf_append_view(writer->out, json);
+}
+
+void json_put_tree(struct json_writer *writer, const struct json *tree)
+{
+    bool is_object = tree->kind == JSON_OBJECT;
+
+    switch (tree->kind) {
+    case JSON_NULL:
+        json_put_null(writer);
+        return;
+    case JSON_BOOL:
+        json_put_bool(writer, tree->boolean);
+        return;
+    case JSON_NUMBER:
+        json_put_raw(writer, tree->text);
+        return;
+    case JSON_STRING:
+        json_put_text(writer, tree->text);
+        return;
+    case JSON_ARRAY:
+    case JSON_OBJECT:
+        break;
+    }
+    is_object ? json_object_start(writer) : json_array_start(writer);
+    for (size_t i = 0; i < tree->count; i++) {
+        if (is_object)
+            put_name(writer, tree->items[i].name);
+        json_put_tree(writer, &tree->items[i]);
+    }
+    is_object ? json_object_end(writer) : json_array_end(writer);
 }
 
 void json_member_text(struct json_writer *writer, const char *name, struct view text)

@@ -39,7 +39,8 @@ enum err_kind json_parse(struct json **out, struct view text, struct arena *aren
 /** The same for documents that nest deeper than requests: JSON_DEEP_MAX levels. */
 enum err_kind json_parse_deep(struct json **out, struct view text, struct arena *arena,
                               struct err *err);
-/** The same as json_parse for text from outside: a value costs 64 bytes of memory and as few as 2 of text. */
+/** The same as json_parse for text from outside: a value costs 64 bytes of memory and as few as 2
+ * of text. */
 enum err_kind json_parse_bounded(struct json **out, struct view text, size_t values_max,
                                  struct arena *arena, struct err *err);
 
@@ -110,7 +111,8 @@ void json_put_bool(struct json_writer *writer, bool value);
 void json_put_null(struct json_writer *writer);
 void json_put_time_us(struct json_writer *writer, int64_t utc_us); /* RFC 3339 */
 void json_put_base64(struct json_writer *writer, struct view bytes);
-void json_put_raw(struct json_writer *writer, struct view json); /* already JSON */
+void json_put_raw(struct json_writer *writer, struct view json);         /* already JSON */
+void json_put_tree(struct json_writer *writer, const struct json *tree); /* what json_parse gave */
 
 /* key and value in one call */
 void json_member_text(struct json_writer *writer, const char *name, struct view text);

@@ -56,8 +56,19 @@ static const struct pg_statement PARKED_KEYS = {
     "parked_keys",
     "select distinct key from dead_letters where key = any($1::bytea[]) and number is not null"};
 
+/* Whoever reads the partition waits, so that nothing is parked meanwhile behind what is redriven.
+ */
+static const struct pg_statement LOCK_DEAD_POSITIONS = {
+    "lock_dead_positions",
+    "select p.topic, p.partition from positions p where (p.topic, p.partition) in "
+    "(select d.topic, d.partition from dead_letters d where d.id = any($1::bigint[])) "
+    "order by p.topic, p.partition for update of p"};
+
 static const struct pg_statement LOCK_DEAD = {
-    "lock_dead", "select id from dead_letters where id = any($1::bigint[]) order by id for update"};
+    "lock_dead",
+    "select id, id = any($1::bigint[]) from dead_letters where id = any($1::bigint[]) "
+    "or (number is not null and key in (select d.key from dead_letters d "
+    "where d.id = any($1::bigint[]) and d.number is not null)) order by id for update"};
 
 static const struct pg_statement JOURNAL_APPEND = {
     "journal_append",
@@ -89,6 +100,14 @@ static const struct pg_statement DEAD_INSERT = {
     "attempts, place) "
     "order by place"};
 
+/* Tried and set aside again: it keeps its id, and with it its place behind those of its key. */
+static const struct pg_statement DEAD_UPDATE = {
+    "dead_update",
+    "update dead_letters d set reason = n.reason, error = n.error, attempts = n.attempts, "
+    "copied = d.copied and d.attempts = n.attempts "
+    "from unnest($1::bigint[], $2::text[], $3::text[], $4::int[]) as n (id, reason, error, "
+    "attempts) where d.id = n.id"};
+
 static const struct pg_statement DEAD_DELETE = {
     "dead_delete", "delete from dead_letters where id = any($1::bigint[])"};
 
@@ -111,27 +130,32 @@ static const struct pg_statement PUBLISHED_WRITE = {
     "excluded.record_offset "
     "where (p.number, p.record_offset) is distinct from (excluded.number, excluded.record_offset)"};
 
+/* The columns of a dead letter, as dead_letter_of reads them. */
+#define DEAD_COLUMNS(value)                                                                        \
+    "id, topic, partition, record_offset, coalesce(number, 0), key, headers, " value               \
+    ", record_time_ms, reason, error, attempts, "                                                  \
+    "(extract(epoch from created_at) * 1000000)::bigint, copied"
+
 static const struct pg_statement DEAD_NOT_COPIED = {
-    "dead_not_copied",
-    "select id, topic, partition, record_offset, coalesce(number, 0), key, headers, value, "
-    "record_time_ms, reason, error, attempts from dead_letters where not copied order by id limit "
-    "100"};
+    "dead_not_copied", "select " DEAD_COLUMNS("value") " from dead_letters where not copied "
+                                                       "order by id limit 100"};
 
 static const struct pg_statement DEAD_COPIED = {
     "dead_copied", "update dead_letters set copied = true where id = any($1::bigint[])"};
 
 static const struct pg_statement DEAD_LOAD = {
     "dead_load",
-    "select id, topic, partition, record_offset, coalesce(number, 0), key, headers, value, "
-    "record_time_ms, reason, error, attempts from dead_letters "
-    "where id = $1 or (number is not null "
-    "and key = (select key from dead_letters where id = $1 and number is not null)) order by id"};
+    "select " DEAD_COLUMNS(
+        "value") " from dead_letters where id = $1 "
+                 "or (number is not null and key = (select key from dead_letters where id = $1 "
+                 "and number is not null)) order by id"};
 
 static const struct pg_statement DEAD_LIST = {
-    "dead_list", "select coalesce(json_agg(row_to_json(d) order by d.id), '[]')::text from ("
-                 "select id, topic, partition, record_offset as \"offset\", number, "
-                 "encode(key, 'escape') as key, reason, error, attempts, copied, created_at "
-                 "from dead_letters order by id desc limit 1000) d"};
+    "dead_list", "select " DEAD_COLUMNS("''::bytea") " from dead_letters where id > $1 "
+                                                     "order by id limit $2"};
+
+static const struct pg_statement DEAD_FIND = {
+    "dead_find", "select " DEAD_COLUMNS("value") " from dead_letters where id = $1"};
 
 static const struct pg_statement JOURNAL_PARTITIONS = {
     "journal_partitions",
@@ -230,11 +254,11 @@ static enum err_kind store_reload(void *self, struct mark *marks, size_t count, 
     return read_marks(self, &RELOAD, marks, count, err);
 }
 
-static void fill_redriven(struct pg_store *store, const struct commit *commit)
+static void fill_ids(struct pg_store *store, const int64_t *ids, size_t count)
 {
     pg_column_start(&store->numbers, PG_INT8);
-    for (size_t i = 0; i < commit->redriven_count; i++)
-        pg_column_int8(&store->numbers, commit->redriven[i]);
+    for (size_t i = 0; i < count; i++)
+        pg_column_int8(&store->numbers, ids[i]);
 }
 
 static enum err_kind store_begin(void *self, struct commit *commit, struct err *err)
@@ -251,6 +275,12 @@ static enum err_kind store_begin(void *self, struct commit *commit, struct err *
         pg_arg_column(&args, &store->topics);
         pg_arg_column(&args, &store->shards);
         pg_queue(store->worker, &LOCK_POSITIONS, &args);
+    }
+    if (commit->redriven_count > 0) {
+        fill_ids(store, commit->redriven, commit->redriven_count);
+        args.count = 0;
+        pg_arg_column(&args, &store->numbers);
+        pg_queue(store->worker, &LOCK_DEAD_POSITIONS, &args);
     }
     if (commit->shard_count > 0) {
         pg_column_start(&store->shards, PG_INT4);
@@ -269,7 +299,7 @@ static enum err_kind store_begin(void *self, struct commit *commit, struct err *
         pg_queue(store->worker, &PARKED_KEYS, &args);
     }
     if (commit->redriven_count > 0) {
-        fill_redriven(store, commit);
+        fill_ids(store, commit->redriven, commit->redriven_count);
         args.count = 0;
         pg_arg_column(&args, &store->numbers);
         pg_queue(store->worker, &LOCK_DEAD, &args);
@@ -342,6 +372,22 @@ static void mark_parked(struct commit *commit, struct view key)
     }
 }
 
+/* Are the letters that are redriven still there, and no others of their keys behind them? */
+static enum err_kind check_dead_letters(struct pg *pg, const struct commit *commit, struct err *err)
+{
+    struct pg_rows rows;
+    enum err_kind kind = pg_next(pg, &rows, err);
+    size_t there = 0;
+
+    for (int i = 0; kind == ERR_OK && i < rows.count; i++)
+        there += pg_bool(&rows, i, 1);
+    if (kind == ERR_OK && there != commit->redriven_count)
+        return err_set(err, ERR_RETRY, "dead letters: somebody else has redriven or dropped them");
+    if (kind == ERR_OK && (size_t)rows.count != commit->key_letters)
+        return err_set(err, ERR_RETRY, "dead letters: another one of the key came meanwhile");
+    return kind;
+}
+
 /* The part has queued its reads behind and sent the flight; the first answers are ours. */
 static enum err_kind store_began(void *self, struct commit *commit, bool *fenced, struct err *err)
 {
@@ -352,6 +398,8 @@ static enum err_kind store_began(void *self, struct commit *commit, bool *fenced
     *fenced = false;
     if (kind == ERR_OK && commit->mark_count > 0)
         kind = check_marks(store->worker, commit, fenced, err);
+    if (kind == ERR_OK && commit->redriven_count > 0)
+        kind = pg_next(store->worker, NULL, err);
     if (kind == ERR_OK && commit->shard_count > 0) {
         kind = pg_next(store->worker, &rows, err);
         if (kind == ERR_OK && (size_t)rows.count != commit->shard_count)
@@ -365,12 +413,8 @@ static enum err_kind store_began(void *self, struct commit *commit, bool *fenced
         for (int i = 0; kind == ERR_OK && i < rows.count; i++)
             mark_parked(commit, pg_bytes(&rows, i, 0));
     }
-    if (kind == ERR_OK && commit->redriven_count > 0) {
-        kind = pg_next(store->worker, &rows, err);
-        if (kind == ERR_OK && (size_t)rows.count != commit->redriven_count)
-            return err_set(err, ERR_REJECT,
-                           "dead letters: somebody else has redriven or dropped them");
-    }
+    if (kind == ERR_OK && commit->redriven_count > 0)
+        kind = check_dead_letters(store->worker, commit, err);
     return kind;
 }
 
@@ -448,6 +492,8 @@ static void queue_dead_letters(struct pg_store *store, const struct commit *comm
     for (size_t i = 0; i < commit->dead_letter_count; i++) {
         const struct dead_letter *dead = &commit->dead_letters[i];
 
+        if (dead->id != 0)
+            continue;
         pg_column_bytes(&store->topics, view_str(dead->topic));
         pg_column_int4(&store->shards, dead->partition);
         pg_column_int8(&store->offsets, dead->offset);
@@ -465,11 +511,36 @@ static void queue_dead_letters(struct pg_store *store, const struct commit *comm
     pg_queue(store->worker, &DEAD_INSERT, &args);
 }
 
-static void queue_redriven(struct pg_store *store, const struct commit *commit)
+static void queue_dead_again(struct pg_store *store, const struct commit *commit)
 {
     struct pg_args args = {0};
 
-    fill_redriven(store, commit);
+    pg_column_start(&store->numbers, PG_INT8);
+    pg_column_start(&store->reasons, PG_TEXT);
+    pg_column_start(&store->errors, PG_TEXT);
+    pg_column_start(&store->attempts, PG_INT4);
+    for (size_t i = 0; i < commit->dead_letter_count; i++) {
+        const struct dead_letter *dead = &commit->dead_letters[i];
+
+        if (dead->id == 0)
+            continue;
+        pg_column_int8(&store->numbers, dead->id);
+        pg_column_bytes(&store->reasons, view_str(dead_reason_name(dead->reason)));
+        pg_column_bytes(&store->errors, view_str(dead->error));
+        pg_column_int4(&store->attempts, dead->attempts);
+    }
+    pg_arg_column(&args, &store->numbers);
+    pg_arg_column(&args, &store->reasons);
+    pg_arg_column(&args, &store->errors);
+    pg_arg_column(&args, &store->attempts);
+    pg_queue(store->worker, &DEAD_UPDATE, &args);
+}
+
+static void queue_removed(struct pg_store *store, const struct commit *commit)
+{
+    struct pg_args args = {0};
+
+    fill_ids(store, commit->removed, commit->removed_count);
     pg_arg_column(&args, &store->numbers);
     pg_queue(store->worker, &DEAD_DELETE, &args);
 }
@@ -482,8 +553,10 @@ static enum err_kind store_commit(void *self, struct commit *commit, struct err 
         queue_journal(store, commit);
     if (commit->dead_letter_count > 0)
         queue_dead_letters(store, commit);
-    if (commit->redriven_count > 0)
-        queue_redriven(store, commit);
+    if (commit->dead_letter_count > 0 && commit->redriven_count > 0)
+        queue_dead_again(store, commit);
+    if (commit->removed_count > 0)
+        queue_removed(store, commit);
     if (commit->mark_count > 0)
         queue_marks(store, commit);
     pg_queue(store->worker, &COMMIT, NULL);
@@ -674,32 +747,12 @@ static enum err_kind store_maintain(void *self, struct err *err)
 
 /* --- Dead letters --------------------------------------------------------------------------- */
 
-static const char *const REASONS[] = {
-    [DEAD_NO_NUMBER] = "no_number",
-    [DEAD_UNDECODABLE] = "undecodable",
-    [DEAD_UNKNOWN_SCHEMA] = "unknown_schema",
-    [DEAD_IMPOSSIBLE] = "impossible",
-    [DEAD_REFUSED] = "refused",
-    [DEAD_PARKED] = "parked",
-};
-
-const char *dead_reason_name(enum dead_reason reason)
-{
-    return REASONS[reason];
-}
-
-static enum dead_reason dead_reason_of(const char *name)
-{
-    for (size_t i = 0; i < sizeof REASONS / sizeof REASONS[0]; i++)
-        if (strcmp(REASONS[i], name) == 0)
-            return (enum dead_reason)i;
-    return DEAD_REFUSED;
-}
-
-/* The row of DEAD_NOT_COPIED and DEAD_LOAD. Copied into arena when there is one, else views. */
+/* A row of DEAD_COLUMNS. Copied into arena when there is one, else views. */
 static struct dead_letter dead_letter_of(const struct pg_rows *rows, int row, struct arena *arena)
 {
     struct dead_letter dead = {
+        .id = pg_int(rows, row, 0),
+        .reason = DEAD_REFUSED,
         .topic = pg_text(rows, row, 1),
         .partition = (int32_t)pg_int(rows, row, 2),
         .offset = pg_int(rows, row, 3),
@@ -708,25 +761,19 @@ static struct dead_letter dead_letter_of(const struct pg_rows *rows, int row, st
         .headers = pg_bytes(rows, row, 6),
         .value = pg_bytes(rows, row, 7),
         .time_ms = pg_int(rows, row, 8),
-        .reason = dead_reason_of(pg_text(rows, row, 9)),
         .error = pg_text(rows, row, 10),
         .attempts = (int32_t)pg_int(rows, row, 11),
+        .set_aside_us = pg_int(rows, row, 12),
+        .copied = pg_bool(rows, row, 13),
     };
 
-    if (arena != NULL) {
-        dead.topic = arena_strdup(arena, dead.topic);
-        dead.error = arena_strdup(arena, dead.error);
-        dead.key = arena_view(arena, dead.key);
-        dead.headers = arena_view(arena, dead.headers);
-        dead.value = arena_view(arena, dead.value);
-    }
-    return dead;
+    dead_reason_from_name(pg_bytes(rows, row, 9), &dead.reason);
+    return arena != NULL ? dead_letter_copy(&dead, arena) : dead;
 }
 
-static enum err_kind store_copy_dead_letters(void *self,
-                                             bool (*each)(void *context, int64_t id,
-                                                          const struct dead_letter *dead),
-                                             void *context, struct err *err)
+static enum err_kind
+store_copy_dead_letters(void *self, bool (*each)(void *context, const struct dead_letter *dead),
+                        void *context, struct err *err)
 {
     struct pg_store *store = self;
     struct pg_column ids = {0};
@@ -742,8 +789,8 @@ static enum err_kind store_copy_dead_letters(void *self,
     for (int i = 0; i < rows.count; i++) {
         struct dead_letter dead = dead_letter_of(&rows, i, NULL);
 
-        if (each(context, pg_int(&rows, i, 0), &dead))
-            pg_column_int8(&ids, pg_int(&rows, i, 0));
+        if (each(context, &dead))
+            pg_column_int8(&ids, dead.id);
     }
     pg_arg_column(&args, &ids);
     kind = pg_run(store->relay, &DEAD_COPIED, &args, NULL, err);
@@ -752,8 +799,7 @@ static enum err_kind store_copy_dead_letters(void *self,
 }
 
 static enum err_kind store_load_dead_letters(void *self, int64_t id, struct dead_letter **out,
-                                             int64_t **ids, size_t *count, struct arena *arena,
-                                             struct err *err)
+                                             size_t *count, struct arena *arena, struct err *err)
 {
     struct pg_store *store = self;
     struct pg_args args = {0};
@@ -766,29 +812,57 @@ static enum err_kind store_load_dead_letters(void *self, int64_t id, struct dead
     if (kind != ERR_OK)
         return kind;
     *out = arena_array(arena, (size_t)rows.count + 1, sizeof **out);
-    *ids = arena_array(arena, (size_t)rows.count + 1, sizeof **ids);
     *count = (size_t)rows.count;
-    for (int i = 0; i < rows.count; i++) {
+    for (int i = 0; i < rows.count; i++)
         (*out)[i] = dead_letter_of(&rows, i, arena);
-        (*ids)[i] = pg_int(&rows, i, 0);
-    }
     return ERR_OK;
 }
 
-static enum err_kind store_list_dead_letters(void *self, struct buf *out, struct err *err)
+static enum err_kind store_list_dead_letters(void *self, int64_t after, int32_t limit,
+                                             void (*each)(void *context,
+                                                          const struct dead_letter *dead),
+                                             void *context, struct err *err)
 {
     struct pg_store *store = self;
+    AUTO(pg_close) struct pg *pg = NULL;
+    struct pg_args args = {0};
     struct pg_rows rows;
-    struct pg *pg;
     enum err_kind kind = pg_open(&pg, store->conninfo, store->application, err);
 
+    pg_arg_int8(&args, after);
+    pg_arg_int8(&args, limit);
+    if (kind == ERR_OK)
+        kind = pg_run(pg, &DEAD_LIST, &args, &rows, err);
+    for (int i = 0; kind == ERR_OK && i < rows.count; i++) {
+        const struct dead_letter dead = dead_letter_of(&rows, i, NULL);
+
+        each(context, &dead);
+    }
+    return kind;
+}
+
+static enum err_kind store_find_dead_letter(void *self, int64_t id, const struct dead_letter **out,
+                                            struct arena *arena, struct err *err)
+{
+    struct pg_store *store = self;
+    AUTO(pg_close) struct pg *pg = NULL;
+    struct pg_args args = {0};
+    struct pg_rows rows;
+    enum err_kind kind = pg_open(&pg, store->conninfo, store->application, err);
+
+    pg_arg_int8(&args, id);
+    if (kind == ERR_OK)
+        kind = pg_run(pg, &DEAD_FIND, &args, &rows, err);
     if (kind != ERR_OK)
         return kind;
-    kind = pg_run(pg, &DEAD_LIST, NULL, &rows, err);
-    if (kind == ERR_OK)
-        buf_append_view(out, pg_bytes(&rows, 0, 0));
-    pg_close(pg);
-    return kind;
+    *out = NULL;
+    if (rows.count > 0) {
+        struct dead_letter *found = arena_alloc(arena, sizeof *found);
+
+        *found = dead_letter_of(&rows, 0, arena);
+        *out = found;
+    }
+    return ERR_OK;
 }
 
 /* --- Opening and closing -------------------------------------------------------------------- */
@@ -864,6 +938,7 @@ enum err_kind pg_store_open(struct store *out, const char *conninfo, const char 
         .copy_dead_letters = store_copy_dead_letters,
         .load_dead_letters = store_load_dead_letters,
         .list_dead_letters = store_list_dead_letters,
+        .find_dead_letter = store_find_dead_letter,
         .close = store_close,
     };
     return ERR_OK;

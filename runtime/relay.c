@@ -660,7 +660,7 @@ static void add_text_header(rd_kafka_headers_t *headers, const char *name, const
 }
 
 /* A copy for tools: the record as it was, with where it lay and why it is here. */
-static bool copy_dead_letter(void *context, int64_t id, const struct dead_letter *dead)
+static bool copy_dead_letter(void *context, const struct dead_letter *dead)
 {
     struct relay *relay = context;
     rd_kafka_headers_t *headers = kafka_headers_from_block(dead->headers);
@@ -677,7 +677,7 @@ static bool copy_dead_letter(void *context, int64_t id, const struct dead_letter
     add_text_header(headers, "dlq_partition", number);
     snprintf(number, sizeof number, "%" PRId64, dead->offset);
     add_text_header(headers, "dlq_offset", number);
-    snprintf(number, sizeof number, "%" PRId64, id);
+    snprintf(number, sizeof number, "%" PRId64, dead->id);
     add_text_header(headers, "dlq_id", number);
     if (rd_kafka_producev(relay->producer, RD_KAFKA_V_TOPIC(topic),
                           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),

@@ -62,13 +62,21 @@ struct dead_letter {
     int64_t offset;
     uint64_t number;  /* 0: none */
     int64_t time_ms;  /* the record's */
-    int32_t attempts; /* how often it was tried, from 1; parking is no attempt */
+    int32_t attempts; /* how often it was tried; parking is no attempt */
     struct view key;
     struct view headers; /* header block */
     struct view value;
+    /* Of the row in its store: */
+    int64_t id; /* 0: it is new. One that is tried and fails keeps its id */
+    int64_t set_aside_us;
+    bool copied; /* into <topic>.<group>.dlq */
 };
 
 const char *dead_reason_name(enum dead_reason reason); /* "no_number", ... */
+/** False: there is no such reason. */
+bool dead_reason_from_name(struct view name, enum dead_reason *out);
+/** With its texts and bytes in arena. */
+struct dead_letter dead_letter_copy(const struct dead_letter *dead, struct arena *arena);
 
 /* What one commit writes besides the part's state. */
 struct commit {
@@ -81,9 +89,12 @@ struct commit {
     size_t record_count, record_capacity;
     struct dead_letter *dead_letters;
     size_t dead_letter_count, dead_letter_capacity;
-    const int64_t *redriven; /* dead letters that this unit applies: deleted with it, all must still
-                                be there */
-    size_t redriven_count;
+    /* Dead letters that this unit tries. All must still be there, and no others of their keys than
+     * key_letters in all. Those that are not among dead_letters again are deleted with it. */
+    const int64_t *redriven;
+    size_t redriven_count, key_letters;
+    int64_t *removed; /* of redriven, after the decisions */
+    size_t removed_count;
     const struct view *keys; /* sorted: begin fills key_is_parked for them */
     bool *key_is_parked;     /* the key has a numbered dead letter */
     size_t key_count;
@@ -125,16 +136,20 @@ struct store {
     enum err_kind (*maintain)(void *self, struct err *err);
     /* Dead letters that have no copy in their topic yet: each() returns true when it was sent. */
     enum err_kind (*copy_dead_letters)(void *self,
-                                       bool (*each)(void *context, int64_t id,
-                                                    const struct dead_letter *dead),
+                                       bool (*each)(void *context, const struct dead_letter *dead),
                                        void *context, struct err *err);
     /* For redrive: the dead letter id and, when it has a number, all others of its key, in order of
-     * id, in arena. */
+     * id, in arena. Worker. */
     enum err_kind (*load_dead_letters)(void *self, int64_t id, struct dead_letter **out,
-                                       int64_t **ids, size_t *count, struct arena *arena,
-                                       struct err *err);
-    /* As JSON rows, newest last, for GET /dead-letters. Any thread. */
-    enum err_kind (*list_dead_letters)(void *self, struct buf *out, struct err *err);
+                                       size_t *count, struct arena *arena, struct err *err);
+    /* Up to limit of them whose id is above after, in order of id, without their values; each is a
+     * view for the call of each(). Any thread. */
+    enum err_kind (*list_dead_letters)(void *self, int64_t after, int32_t limit,
+                                       void (*each)(void *context, const struct dead_letter *dead),
+                                       void *context, struct err *err);
+    /* One of them, whole, in arena; *out NULL: there is none. Any thread. */
+    enum err_kind (*find_dead_letter)(void *self, int64_t id, const struct dead_letter **out,
+                                      struct arena *arena, struct err *err);
     void (*close)(void *self);
 };
 

@@ -69,6 +69,12 @@ static void save(struct unit *unit)
     rows_queue(rows, unit_pg(unit));
 }
 
+/* Without these an order's figures would be wrong for ever, and nothing would show it. */
+static bool may_drop(enum event_type type)
+{
+    return type != EVENT_ORDER_CONFIRMED && type != EVENT_ORDER_CANCELLED;
+}
+
 const struct part part = {
     .name = "analytics",
     .publishes = TOPIC_NONE,
@@ -81,4 +87,5 @@ const struct part part = {
     .load = load,
     .react = react,
     .save = save,
+    .may_drop = may_drop,
 };

@@ -100,30 +100,6 @@ static const char *copy_text(char **room, const char *text)
     return copy_bytes(room, view_of(text, strlen(text) + 1)).data;
 }
 
-void ledger_add_letter(struct ledger *ledger, const struct letter *letter)
-{
-    const struct dead_letter *dead = &letter->dead;
-    size_t bytes = dead->key.size + dead->headers.size + dead->value.size + strlen(dead->topic) +
-                   strlen(dead->error) + 2;
-    struct letter *copy = mem_alloc(sizeof *copy + bytes);
-    char *room = (char *)(copy + 1);
-
-    *copy = *letter;
-    copy->dead.key = copy_bytes(&room, dead->key);
-    copy->dead.headers = copy_bytes(&room, dead->headers);
-    copy->dead.value = copy_bytes(&room, dead->value);
-    copy->dead.topic = copy_text(&room, dead->topic);
-    copy->dead.error = copy_text(&room, dead->error);
-    if (ledger->letter_count == ledger->letter_capacity) {
-        ledger->letter_capacity = ledger->letter_capacity == 0 ? 8 : ledger->letter_capacity * 2;
-        ledger->letters =
-            mem_grow(ledger->letters, ledger->letter_capacity, sizeof(struct letter *));
-    }
-    ledger->letters[ledger->letter_count++] = copy;
-    if (ledger->last_letter < letter->id)
-        ledger->last_letter = letter->id;
-}
-
 /* Where the letter is, or would be. */
 static size_t place_of_letter(const struct ledger *ledger, int64_t id)
 {
@@ -138,6 +114,39 @@ static size_t place_of_letter(const struct ledger *ledger, int64_t id)
             high = middle;
     }
     return low;
+}
+
+void ledger_add_letter(struct ledger *ledger, const struct letter *letter)
+{
+    const struct dead_letter *dead = &letter->dead;
+    size_t bytes = dead->key.size + dead->headers.size + dead->value.size + strlen(dead->topic) +
+                   strlen(dead->error) + 2;
+    struct letter *copy = mem_alloc(sizeof *copy + bytes);
+    char *room = (char *)(copy + 1);
+    size_t place;
+
+    *copy = *letter;
+    copy->dead.key = copy_bytes(&room, dead->key);
+    copy->dead.headers = copy_bytes(&room, dead->headers);
+    copy->dead.value = copy_bytes(&room, dead->value);
+    copy->dead.topic = copy_text(&room, dead->topic);
+    copy->dead.error = copy_text(&room, dead->error);
+    if (ledger->letter_count == ledger->letter_capacity) {
+        ledger->letter_capacity = ledger->letter_capacity == 0 ? 8 : ledger->letter_capacity * 2;
+        ledger->letters =
+            mem_grow(ledger->letters, ledger->letter_capacity, sizeof(struct letter *));
+    }
+    place = place_of_letter(ledger, letter->id);
+    if (place < ledger->letter_count && ledger->letters[place]->id == letter->id) {
+        free(ledger->letters[place]);
+    } else {
+        memmove(&ledger->letters[place + 1], &ledger->letters[place],
+                (ledger->letter_count - place) * sizeof(struct letter *));
+        ledger->letter_count++;
+    }
+    ledger->letters[place] = copy;
+    if (ledger->last_letter < letter->id)
+        ledger->last_letter = letter->id;
 }
 
 struct letter *ledger_find_letter(const struct ledger *ledger, int64_t id)

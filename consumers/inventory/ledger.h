@@ -57,7 +57,7 @@ void ledger_read_mark(const struct ledger *ledger, struct mark *mark);
 
 /* --- Dead letters --------------------------------------------------------------------------- */
 
-/** Copies. For a letter out of a snapshot. */
+/** Copies. One with its id makes room for it: it was tried, and set aside again. */
 void ledger_add_letter(struct ledger *ledger, const struct letter *letter);
 /** NULL: it is applied, dropped, or never was. */
 struct letter *ledger_find_letter(const struct ledger *ledger, int64_t id);

@@ -65,7 +65,7 @@ struct batch {
     size_t entry_count;
     const struct journal_record *records;
     size_t record_count;
-    const struct letter *letters; /* set aside in this batch */
+    const struct letter *letters; /* set aside in this batch, some of them again */
     size_t letter_count;
     const int64_t *removed; /* letters that are applied or dropped with it */
     size_t removed_count;

@@ -4,7 +4,6 @@
 #include "consumers/inventory/recent.h"
 #include "consumers/inventory/snapshotter.h"
 #include "runtime/clock.h"
-#include "runtime/json.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 
@@ -388,7 +387,7 @@ static enum err_kind store_began(void *self, struct commit *commit, bool *fenced
                        store->ledger->epoch, store->epoch);
     for (size_t i = 0; i < commit->redriven_count; i++)
         if (ledger_find_letter(store->ledger, commit->redriven[i]) == NULL)
-            return err_set(err, ERR_REJECT,
+            return err_set(err, ERR_RETRY,
                            "dead letter %" PRId64 ": it was redriven or dropped already",
                            commit->redriven[i]);
     return ERR_OK;
@@ -436,16 +435,20 @@ static void add_letters(struct batch *batch, const struct commit *commit, struct
 {
     struct letter *letters = arena_array(arena, commit->dead_letter_count, sizeof *letters);
 
-    for (size_t i = 0; i < commit->dead_letter_count; i++)
+    for (size_t i = 0; i < commit->dead_letter_count; i++) {
+        const struct dead_letter *dead = &commit->dead_letters[i];
+
         letters[i] = (struct letter){
-            .id = ++batch->standing.last_letter,
-            .time_us = batch->standing.time_us,
-            .dead = commit->dead_letters[i],
+            .id = dead->id != 0 ? dead->id : ++batch->standing.last_letter,
+            .time_us = dead->id != 0 ? dead->set_aside_us : batch->standing.time_us,
+            .copied = dead->copied,
+            .dead = *dead,
         };
+    }
     batch->letters = letters;
     batch->letter_count = commit->dead_letter_count;
-    batch->removed = commit->redriven;
-    batch->removed_count = commit->redriven_count;
+    batch->removed = commit->removed;
+    batch->removed_count = commit->removed_count;
 }
 
 static void add_copied(struct ledger_store *store, struct batch *batch, struct arena *arena)
@@ -666,19 +669,26 @@ static enum err_kind store_maintain(void *self, struct err *err)
 
 /* --- Dead letters --------------------------------------------------------------------------- */
 
-static struct dead_letter copy_dead(const struct dead_letter *dead, struct arena *arena)
+/* What the interface of stores calls a dead letter: views into the ledger. */
+static struct dead_letter dead_of(const struct letter *letter)
 {
-    struct dead_letter copy = *dead;
+    struct dead_letter dead = letter->dead;
 
-    copy.error = arena_strdup(arena, dead->error);
-    copy.topic = arena_strdup(arena, dead->topic);
-    copy.key = arena_view(arena, dead->key);
-    copy.headers = arena_view(arena, dead->headers);
-    copy.value = arena_view(arena, dead->value);
-    return copy;
+    dead.id = letter->id;
+    dead.set_aside_us = letter->time_us;
+    dead.copied = letter->copied;
+    return dead;
 }
 
-static size_t letters_to_copy(struct ledger_store *store, struct letter *out, struct arena *arena)
+static struct dead_letter copy_dead(const struct letter *letter, struct arena *arena)
+{
+    const struct dead_letter dead = dead_of(letter);
+
+    return dead_letter_copy(&dead, arena);
+}
+
+static size_t letters_to_copy(struct ledger_store *store, struct dead_letter *out,
+                              struct arena *arena)
 {
     size_t count = 0;
 
@@ -689,8 +699,7 @@ static size_t letters_to_copy(struct ledger_store *store, struct letter *out, st
 
         if (letter->copied)
             continue;
-        out[count] = *letter;
-        out[count++].dead = copy_dead(&letter->dead, arena);
+        out[count++] = copy_dead(letter, arena);
     }
     pthread_mutex_unlock(&store->lock);
     return count;
@@ -710,26 +719,24 @@ static void note_copy(struct ledger_store *store, int64_t id)
     pthread_mutex_unlock(&store->lock);
 }
 
-static enum err_kind store_copy_dead_letters(void *self,
-                                             bool (*each)(void *context, int64_t id,
-                                                          const struct dead_letter *dead),
-                                             void *context, struct err *err)
+static enum err_kind
+store_copy_dead_letters(void *self, bool (*each)(void *context, const struct dead_letter *dead),
+                        void *context, struct err *err)
 {
     struct ledger_store *store = self;
     AUTO(arena_clear) struct arena arena = {0};
-    struct letter letters[COPY_AT_ONCE];
+    struct dead_letter letters[COPY_AT_ONCE];
     size_t count = letters_to_copy(store, letters, &arena);
 
     (void)err;
     for (size_t i = 0; i < count; i++)
-        if (each(context, letters[i].id, &letters[i].dead))
+        if (each(context, &letters[i]))
             note_copy(store, letters[i].id);
     return ERR_OK;
 }
 
 static enum err_kind store_load_dead_letters(void *self, int64_t id, struct dead_letter **out,
-                                             int64_t **ids, size_t *count, struct arena *arena,
-                                             struct err *err)
+                                             size_t *count, struct arena *arena, struct err *err)
 {
     struct ledger_store *store = self;
     const struct letter *first;
@@ -740,60 +747,68 @@ static enum err_kind store_load_dead_letters(void *self, int64_t id, struct dead
         return kind;
     first = ledger_find_letter(store->ledger, id);
     *out = arena_array(arena, store->ledger->letter_count + 1, sizeof **out);
-    *ids = arena_array(arena, store->ledger->letter_count + 1, sizeof **ids);
     for (size_t i = 0; first != NULL && i < store->ledger->letter_count; i++) {
         const struct letter *letter = store->ledger->letters[i];
-        bool is_behind = letter->id > id && first->dead.number > 0 && letter->dead.number > 0 &&
-                         view_equal(letter->dead.key, first->dead.key);
+        bool same_key = first->dead.number > 0 && letter->dead.number > 0 &&
+                        view_equal(letter->dead.key, first->dead.key);
 
-        if (letter != first && !is_behind)
-            continue;
-        (*ids)[found] = letter->id;
-        (*out)[found++] = copy_dead(&letter->dead, arena);
+        if (letter == first || same_key)
+            (*out)[found++] = copy_dead(letter, arena);
     }
     *count = found;
     return ERR_OK;
 }
 
-static void put_letter(struct json_writer *writer, const struct letter *letter)
+static enum err_kind not_known(struct err *err)
 {
-    json_object_start(writer);
-    json_member_int64(writer, "id", letter->id);
-    json_member_str(writer, "topic", letter->dead.topic);
-    json_member_int64(writer, "partition", letter->dead.partition);
-    json_member_int64(writer, "offset", letter->dead.offset);
-    json_key(writer, "number");
-    if (letter->dead.number > 0)
-        json_put_int64(writer, (int64_t)letter->dead.number);
-    else
-        json_put_null(writer);
-    json_member_text(writer, "key", letter->dead.key);
-    json_member_str(writer, "reason", dead_reason_name(letter->dead.reason));
-    json_member_str(writer, "error", letter->dead.error);
-    json_member_int64(writer, "attempts", letter->dead.attempts);
-    json_member_bool(writer, "copied", letter->copied);
-    json_member_time_us(writer, "created_at", letter->time_us);
-    json_object_end(writer);
+    return err_set(err, ERR_RETRY, "this instance has not read the ledger: another one leads");
 }
 
-static enum err_kind store_list_dead_letters(void *self, struct buf *out, struct err *err)
+static enum err_kind store_list_dead_letters(void *self, int64_t after, int32_t limit,
+                                             void (*each)(void *context,
+                                                          const struct dead_letter *dead),
+                                             void *context, struct err *err)
 {
     struct ledger_store *store = self;
-    struct json_writer writer = {.out = out};
+    AUTO(arena_clear) struct arena arena = {0};
+    struct dead_letter *found = arena_array(&arena, (size_t)limit, sizeof *found);
+    int32_t count = 0;
     bool known;
 
     pthread_mutex_lock(&store->lock);
     known = store->ledger != NULL;
-    if (known) {
-        json_array_start(&writer);
-        for (size_t i = 0; i < store->ledger->letter_count; i++)
-            put_letter(&writer, store->ledger->letters[i]);
-        json_array_end(&writer);
+    for (size_t i = 0; known && i < store->ledger->letter_count && count < limit; i++) {
+        struct letter without_value = *store->ledger->letters[i];
+
+        without_value.dead.value = VIEW_LITERAL("");
+        if (without_value.id > after)
+            found[count++] = copy_dead(&without_value, &arena);
     }
     pthread_mutex_unlock(&store->lock);
-    return known ? ERR_OK
-                 : err_set(err, ERR_RETRY,
-                           "this instance has not read the ledger: another one leads");
+    for (int32_t i = 0; i < count; i++)
+        each(context, &found[i]);
+    return known ? ERR_OK : not_known(err);
+}
+
+static enum err_kind store_find_dead_letter(void *self, int64_t id, const struct dead_letter **out,
+                                            struct arena *arena, struct err *err)
+{
+    struct ledger_store *store = self;
+    const struct letter *letter = NULL;
+    struct dead_letter *found = NULL;
+    bool known;
+
+    pthread_mutex_lock(&store->lock);
+    known = store->ledger != NULL;
+    if (known)
+        letter = ledger_find_letter(store->ledger, id);
+    if (letter != NULL) {
+        found = arena_alloc(arena, sizeof *found);
+        *found = copy_dead(letter, arena);
+    }
+    pthread_mutex_unlock(&store->lock);
+    *out = found;
+    return known ? ERR_OK : not_known(err);
 }
 
 /* --- Opening and closing -------------------------------------------------------------------- */
@@ -886,6 +901,7 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
         .copy_dead_letters = store_copy_dead_letters,
         .load_dead_letters = store_load_dead_letters,
         .list_dead_letters = store_list_dead_letters,
+        .find_dead_letter = store_find_dead_letter,
         .close = store_close,
     };
     return ERR_OK;

@@ -528,6 +528,11 @@ static const struct http_route routes[] = {
      payment_http_get},
 };
 
+static bool may_drop(enum event_type type)
+{
+    return saga_drop(PART_PAYMENT, type) != NULL;
+}
+
 const struct part part = {
     .name = "payment",
     .publishes = TOPIC_PAYMENTS,
@@ -550,4 +555,5 @@ const struct part part = {
     .committed = committed,
     .tick = tick,
     .healthy = healthy,
+    .may_drop = may_drop,
 };

@@ -82,7 +82,8 @@ def test_the_runbook_lists_what_the_code_logs():
             text = path.read_text()
             logged |= set(re.findall(r'LOG_(?:WARN|ERROR)\(\s*"(\w+)"', text))
             logged |= set(re.findall(r'LOG_AT\([^"]*LOG_LEVEL_(?:WARN|ERROR)[^"]*"(\w+)"', text))
-    listed = set(re.findall(r"^\| `(\w+)` \|", (CHECKOUT / "docs/runbook.md").read_text(), re.M))
+    lines = (CHECKOUT / "docs/runbook.md").read_text().split("\n## Log lines\n")[1]
+    listed = set(re.findall(r"^\| `(\w+)` \|", lines, re.M))
 
     assert logged == listed
 

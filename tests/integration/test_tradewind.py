@@ -87,8 +87,12 @@ def test_every_command_explains_itself(stack):
         ("token", "--role", "operator", "--ttl", "-1"),
         ("import", "online-retail", SALES, "--rate", "0"),
         ("import", "online-retail", SALES, "--decline-share", "3 %"),
-        ("dead-letters", "ls", "nobody"),
-        ("dead-letters", "redrive", "orders"),
+        ("dlq", "ls", "nobody"),
+        ("dlq", "redrive", "orders"),
+        ("dlq", "redrive", "orders", "1", "--all"),
+        ("dlq", "ls", "orders", "--dry-run"),
+        ("dlq", "ls", "orders", "--since", "yesterday"),
+        ("dlq", "show", "orders", "first"),
         ("status", "--until-idle"),
     ],
 )
@@ -140,16 +144,17 @@ def test_a_record_that_is_no_event_is_shown_as_it_is(stack):
 
 def test_what_was_set_aside_is_listed_shown_and_dropped(stack):
     stack.produce("shop.fraud.v1", b"nor this", partition=4)
-    stack.wait_until(lambda: stack.tradewind("dead-letters", "ls", "orders", "--json"), what="a dead letter in orders")
+    stack.wait_until(lambda: stack.tradewind("dlq", "ls", "orders", "--json"), what="a dead letter in orders")
 
-    dead = stack.tradewind("dead-letters", "ls", "orders", "--json")[-1]
-    table = stack.tradewind("dead-letters", "ls", "orders")
-    shown = stack.tradewind("dead-letters", "show", "orders", dead["id"])
-    stack.tradewind("dead-letters", "drop", "orders", dead["id"])
+    dead = stack.tradewind("dlq", "ls", "orders", "--json")[-1]
+    table = stack.tradewind("dlq", "ls")
+    shown = stack.tradewind("dlq", "show", "orders", dead["id"])
+    stack.tradewind("dlq", "drop", "orders", dead["id"])
 
     assert "shop.fraud.v1" in table and "shop.fraud.v1" in shown
-    assert dead["id"] not in [left["id"] for left in stack.tradewind("dead-letters", "ls", "orders", "--json")]
-    assert stack.run_tradewind("dead-letters", "show", "orders", dead["id"]).returncode == 1
+    assert "nor this" in shown and "no event: " in shown
+    assert dead["id"] not in [left["id"] for left in stack.tradewind("dlq", "ls", "orders", "--json")]
+    assert stack.run_tradewind("dlq", "show", "orders", dead["id"]).returncode == 1
 
 
 def test_status_names_each_part_and_what_is_down(stack):

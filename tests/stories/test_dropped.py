@@ -44,15 +44,25 @@ def test_a_dropped_order_created_and_a_late_redrive(outdated_shop):
         assert [letter["reason"] for letter in letters] == ["unknown_schema", "parked"]
     assert shop.get(dropped)["waits_for"] == shop.get(redriven)["waits_for"] == ["payment"]
 
-    operate(stack, first[0]["id"], "drop")
+    would = stack.tradewind("dlq", "drop", "payment", first[0]["id"], "--dry-run")
+    assert "would be dropped" in would and f"behind it {first[1]['id']}: would be applied" in would
+    stack.tradewind("dlq", "drop", "payment", first[0]["id"])
     shop.wait_for(dropped, "closed")
     assert shop.booked(dropped) == []
     assert "payment.voided" in shop.events(dropped)  # nothing was held, and it says so
 
-    refused = stack.http("POST", f"/parts/payment/dead-letters/{second[0]['id']}/redrive", role="operator")
-    assert refused.status_code == 409 and "cannot be read" in refused.json()["detail"]
+    refused = stack.run_tradewind("dlq", "redrive", "payment", second[0]["id"])
+    assert refused.returncode == 1 and "cannot be read" in refused.stderr
+    again = wait_for_letters(shop, redriven)
+    assert [letter["id"] for letter in again] == [letter["id"] for letter in second], "a try that fails changes no id"
+    assert [letter["attempts"] for letter in again] == [2, 0]
+    parked = stack.run_tradewind("dlq", "redrive", "payment", second[1]["id"])
+    assert parked.returncode == 1 and f"parked behind {second[0]['id']}" in parked.stderr
+
     stack.up(settings={OLD: None})
-    operate(stack, second[0]["id"], "redrive")
+    shown = stack.tradewind("dlq", "show", "payment", second[0]["id"], "--json")
+    assert shown["event"]["order_id"] == redriven
+    stack.tradewind("dlq", "redrive", "payment", "--key", redriven)
     shop.wait_for(redriven, "closed")
     assert shop.booked(redriven) == [("authorize", "done"), ("void", "done")]
 
@@ -66,8 +76,3 @@ def wait_for_letters(shop, order):
         return found if len(found) == 2 else None
 
     return shop.stack.wait_until(letters, 90, f"the dead letters of {order}")
-
-
-def operate(stack, letter, what):
-    answer = stack.http("POST", f"/parts/payment/dead-letters/{letter}/{what}", role="operator")
-    assert answer.status_code == 200, answer.text

@@ -343,6 +343,9 @@ Test(base64, text_is_what_the_rfc_says_and_reads_back)
         cr_expect_str_eq(buf_cstr(&url), cases[i].url);
         cr_expect(base64url_decode(&back, view_str(cases[i].url)), "%s", cases[i].url);
         cr_expect(view_equal(buf_view(&back), cases[i].bytes), "%s", cases[i].url);
+        buf_reset(&back);
+        cr_expect(base64_decode(&back, view_str(cases[i].standard)), "%s", cases[i].standard);
+        cr_expect(view_equal(buf_view(&back), cases[i].bytes), "%s", cases[i].standard);
     }
 }
 
@@ -357,4 +360,31 @@ Test(base64, anything_else_is_refused)
         cr_expect_not(base64url_decode(&back, view_str(cases[i])), "%s", cases[i]);
         cr_expect_eq(back.size, 0, "%s", cases[i]);
     }
+}
+
+Test(base64, standard_text_without_its_padding_or_of_the_url_alphabet_is_refused)
+{
+    static const char *const cases[] = {"Zg", "Zg=", "Zg===", "=", "-__-", "Zh==", "Zm9v="};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        AUTO(buf_clear) struct buf back = {0};
+
+        cr_expect_not(base64_decode(&back, view_str(cases[i])), "%s", cases[i]);
+        cr_expect_eq(back.size, 0, "%s", cases[i]);
+    }
+}
+
+Test(json, a_tree_is_written_as_it_was_read)
+{
+    static const char TEXT[] =
+        "{\"a\":[1,-2.50e3,null,true,\"x\\n\"],\"b\":{},\"c\":[{\"d\":false}]}";
+    AUTO(arena_clear) struct arena arena = {0};
+    AUTO(buf_clear) struct buf out = {0};
+    struct json_writer writer = {.out = &out};
+    struct json *tree;
+
+    cr_assert_eq(json_parse(&tree, view_str(TEXT), &arena, NULL), ERR_OK);
+    json_put_tree(&writer, tree);
+
+    cr_expect_str_eq(buf_cstr(&out), TEXT);
 }

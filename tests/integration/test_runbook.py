@@ -1,0 +1,50 @@
+"""Every command of docs/runbook.md, run as it stands there, section by section, on a stack with what the section is about."""
+
+import re
+import shlex
+
+import pytest
+from local_stack import CHECKOUT
+
+SECTIONS = dict(
+    part.split("\n", 1) for part in (CHECKOUT / "docs" / "runbook.md").read_text().split("\n## ")[1:]
+)
+
+
+def commands(section):
+    """The commands of a section, each as its words without the first."""
+    return [shlex.split(line, comments=True)[1:] for line in re.findall(r"^    (tradewind .*)$", SECTIONS[section], re.M)]
+
+
+def run(stack, words, **known):
+    """Run a command with what stands for the words in capitals; a command that does not work is exit 2 or 3."""
+    words = [known.get(word, word) for word in words]
+    done = stack.run_tradewind(*words)
+    assert done.returncode in (0, 1), f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def test_every_section_with_commands_has_a_test():
+    sections = {name for name in SECTIONS if commands(name)}
+
+    assert sections == set(TESTS)
+
+
+def dead_letters(shop):
+    place = shop.stack.produce("shop.orders.v1", b"nothing", key=b"runbook", partition=1)
+    letter = shop.stack.wait_until(
+        lambda: [row for row in shop.dead_letters("payment") if (row["partition"], row["offset"]) == place],
+        what="payment having set it aside",
+    )[0]
+    return {"ID": str(letter["id"])}
+
+
+TESTS = {"Dead letters": dead_letters}
+
+
+@pytest.mark.parametrize("section", TESTS)
+def test_the_commands_of_a_section_run(shop, section):
+    known = TESTS[section](shop)
+
+    for words in commands(section):
+        run(shop.stack, words, **known)
