@@ -10,6 +10,7 @@
 #define PAGE 200 /* letters that are read at once: a filter may pass over most of them */
 #define LIMIT_MAX 10000
 #define LIMIT_DEFAULT 1000
+#define REASON_MAX 1000
 
 /* --- What a letter says of itself ------------------------------------------------------------- */
 
@@ -284,20 +285,36 @@ static bool read_flag(struct http_request *request, const char *name, bool *out)
     return false;
 }
 
+bool operation_read(struct http_request *request, struct operation *out)
+{
+    struct view reason = http_query_param(request, "because");
+
+    *out = (struct operation){
+        .actor = arena_strdup(http_arena(request), http_caller(request)->subject),
+        .reason = arena_printf(http_arena(request), "%.*s", VIEW_PRINT(reason)).data};
+    if (reason.size <= REASON_MAX)
+        return true;
+    http_problem(request, 400, "bad-query", VIEW_NONE, "because: %zu bytes, want at most %d",
+                 reason.size, REASON_MAX);
+    return false;
+}
+
 static void submit(struct http_request *request, struct host *host, int kind)
 {
     struct bring_back *back;
+    struct operation operation;
     bool dry_run, beyond_limit;
     int64_t id;
 
     if (!has_started(request, host) || !path_id(request, &id) ||
         !read_flag(request, "dry_run", &dry_run) ||
-        !read_flag(request, "beyond_limit", &beyond_limit))
+        !read_flag(request, "beyond_limit", &beyond_limit) || !operation_read(request, &operation))
         return;
     back = mem_alloc(sizeof *back);
     *back = (struct bring_back){.command = {.kind = kind, .done = brought_back},
                                 .request = request,
                                 .id = id,
+                                .operation = operation,
                                 .dry_run = dry_run,
                                 .beyond_limit = beyond_limit};
     if (host_submit(host, &back->command))

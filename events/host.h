@@ -61,8 +61,12 @@ struct unit {
     int64_t now_us;
     struct view last_value;
     uint64_t last_number;
-    const struct item *current; /* whose hook runs: only it may emit */
-    bool dry_run;               /* decide, then give it up */
+    const struct item *current;        /* whose hook runs: only it may emit */
+    bool dry_run;                      /* decide, then give it up */
+    const struct operation *operation; /* of a command of the host's own */
+    /* After the decisions of such a unit; may be NULL. */
+    void (*conclude)(struct unit *unit, const void *context);
+    const void *conclude_context;
 };
 
 /* A dead letter on its way back: an operator's request. */
@@ -70,9 +74,14 @@ struct bring_back {
     struct command command; /* COMMAND_REDRIVE or COMMAND_DROP */
     struct http_request *request;
     int64_t id;
+    struct operation operation;
     bool dry_run, beyond_limit;
     struct buf report; /* JSON: what became of it, and of those behind it */
 };
+
+/** Who asks, and why (?because=): copied into the request's arena. False: the reason is too long,
+ * and the request has been answered. */
+bool operation_read(struct http_request *request, struct operation *out);
 
 struct query {
     struct query *next;
@@ -83,7 +92,9 @@ struct query {
 struct host {
     const struct part *part;
     void *context;
-    char source[80]; /* "orders", "inventory/main" */
+    char source[80];     /* "orders", "inventory/main" */
+    char ops_source[80]; /* "ops/orders": of what operators do here */
+    char ops_ce_source[96];
     int32_t partitions;
     struct schema_ids *ids;
     struct store store;

@@ -365,8 +365,8 @@ static enum err_kind open_store(struct host *host, struct err *err)
         kind = host->part->open_store(host, &host->store, err);
     else
         kind = pg_store_open(&host->store, setting_text("TRADEWIND_<PART>_DATABASE"),
-                             host_instance(host), host->partitions, part_migrations,
-                             part_migration_count, err);
+                             host_instance(host), host->partitions + 1, part_migrations,
+                             part_migration_count, err); /* one more: what operators do */
     host->store_is_open = kind == ERR_OK;
     return kind;
 }
@@ -411,6 +411,8 @@ static enum err_kind check_topics(struct host *host, struct err *err)
         kind = check_topic(client, topic_name(part->inputs[i]), host->partitions, err);
     if (kind == ERR_OK && part->publishes != TOPIC_NONE)
         kind = check_topic(client, topic_name(part->publishes), host->partitions, err);
+    if (kind == ERR_OK)
+        kind = check_topic(client, topic_name(TOPIC_OPS), host->partitions, err);
     if (kind == ERR_OK && part->lead_topic != NULL)
         kind = check_topic(client, part->lead_topic, 1, err);
     rd_kafka_destroy(client);
@@ -444,6 +446,9 @@ static enum err_kind start_relay(struct host *host, struct err *err)
         .instance = host_instance(host),
         .topic = host->part->publishes != TOPIC_NONE ? topic_name(host->part->publishes) : NULL,
         .partitions = host->partitions,
+        .shared_topic = topic_name(TOPIC_OPS),
+        .shared_partition = host_shard_of(host, view_str(host->part->name)),
+        .shared_source = host->ops_ce_source,
         .follows_lead = host->part->lead_topic != NULL,
         .store = &host->store,
         .stop = relay_cannot_go_on,
@@ -657,6 +662,8 @@ int part_main(const struct part *part, int argc, char **argv)
     }
     snprintf(host.source, sizeof host.source, part->ledger != NULL ? "%s/%s" : "%s", part->name,
              part->ledger != NULL ? part->ledger : "");
+    snprintf(host.ops_source, sizeof host.ops_source, "ops/%s", part->name);
+    snprintf(host.ops_ce_source, sizeof host.ops_ce_source, "/tradewind/%s", host.ops_source);
     inbox_init(&host.inbox);
     pthread_mutex_init(&host.query_lock, NULL);
     pthread_cond_init(&host.query_ready, NULL);

@@ -44,6 +44,12 @@ struct event {
     bool redriven; /* out of the dead letters: later than its neighbours */
 };
 
+/* Who asked for something that only operators do, and why. */
+struct operation {
+    const char *actor;  /* the token's subject */
+    const char *reason; /* in their words; may be empty */
+};
+
 /* Something to be done in a unit that is not an event. Embedded first in a struct of the part.
  * Making it again must change nothing: after a lost answer to COMMIT it is made again. */
 struct command {
@@ -51,6 +57,7 @@ struct command {
     struct view key; /* its state is loaded and its shard is locked; VIEW_NONE: neither */
     const struct view *more_keys; /* further keys, for commands about many things */
     size_t more_key_count;
+    const struct operation *operation; /* NULL: no operator's action; else act calls unit_record */
     int64_t expires_ms; /* monotonic; 0: never. After it the command is refused with ERR_RETRY */
     /* Called once, on the worker: ERR_OK after the commit, ERR_REJECT when act refused it (nothing
      * of it is stored), ERR_RETRY when it was not or perhaps not done in time. Releases the
@@ -183,6 +190,17 @@ int64_t unit_now_us(const struct unit *unit);
  */
 struct view unit_emit(struct unit *unit, enum event_type type, const void *data, struct view key,
                       const struct event *cause);
+/* What an operator had done: the event ops.acted says it. */
+struct action {
+    const struct operation *operation;
+    const char *name; /* "order.cancel" */
+    struct view subject;
+    struct view before, after; /* JSON documents */
+};
+
+/** Publish that an operator's command was carried out, or what came of trying. */
+void unit_record(struct unit *unit, const struct action *action);
+
 /** The number that the last unit_emit took. */
 uint64_t unit_last_number(const struct unit *unit);
 /** The value that the last unit_emit made, as it is sent. View into the unit's arena: for a part

@@ -7,6 +7,7 @@
 #include "runtime/clock.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* --- May it be tried? ---------------------------------------------------------------------------
  */
@@ -127,6 +128,40 @@ static enum err_kind judge_head(const struct bring_back *back, const struct unit
                    again->attempts, DEAD_ATTEMPTS_MAX);
 }
 
+/* What operators did is said in the commit that does it, also when it came to nothing. */
+static void record_letters(struct unit *unit, const void *context)
+{
+    const struct bring_back *back = context;
+    const struct dead_letter *head = unit->items[0].redriven;
+    AUTO(buf_clear) struct buf before = {0};
+    AUTO(buf_clear) struct buf after = {0};
+    struct json_writer was = {.out = &before}, is = {.out = &after};
+    char id[24];
+
+    snprintf(id, sizeof id, "%" PRId64, head->id);
+    json_object_start(&was);
+    json_member_text(&was, "key", head->key);
+    json_member_str(&was, "topic", head->topic);
+    json_member_int64(&was, "partition", head->partition);
+    json_member_int64(&was, "offset", head->offset);
+    json_member_str(&was, "reason", dead_reason_name(head->reason));
+    json_member_str(&was, "error", head->error);
+    json_member_int64(&was, "attempts", head->attempts);
+    json_object_end(&was);
+    json_array_start(&is);
+    for (size_t i = 0; i < unit->item_count; i++)
+        report_item(&is, unit, &unit->items[i]);
+    json_array_end(&is);
+    unit_record(unit, &(struct action){
+                          .operation = unit->operation,
+                          .name = back->command.kind == COMMAND_DROP ? "dead_letter.drop"
+                                                                     : "dead_letter.redrive",
+                          .subject = view_str(id),
+                          .before = buf_view(&before),
+                          .after = buf_view(&after),
+                      });
+}
+
 /* --- Doing it -----------------------------------------------------------------------------------
  */
 
@@ -149,6 +184,9 @@ static enum err_kind try_letters(struct host *host, const struct bring_back *bac
     *unit = worker_unit(host, items, take);
     unit->dry_run = back->dry_run;
     unit->commit.key_letters = count;
+    unit->operation = &back->operation;
+    unit->conclude = record_letters;
+    unit->conclude_context = back;
     kind = worker_make_unit(unit, &fenced, err);
     if (kind == ERR_OK && !back->dry_run)
         worker_unit_is_stored(unit, started_us);

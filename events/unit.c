@@ -115,16 +115,48 @@ static void cannot_emit(struct view key, const struct err *err)
     abort();
 }
 
+/* Where an event goes: the shard of the store, and what its envelope says. */
+struct destination {
+    int32_t shard;
+    int32_t partition;
+    const char *source;
+};
+
+static struct destination destination_of(const struct host *host, enum event_type type,
+                                         struct view key)
+{
+    int32_t partition = host_shard_of(host, key);
+
+    if (event_topic(type) == TOPIC_OPS)
+        return (struct destination){host->partitions, partition, host->ops_source};
+    return (struct destination){partition, partition, host->source};
+}
+
+static struct journal_record *next_record(struct unit *unit)
+{
+    struct commit *commit = &unit->commit;
+
+    if (commit->record_count == commit->record_capacity) {
+        size_t capacity = commit->record_capacity > 0 ? 2 * commit->record_capacity : 64;
+        struct journal_record *records = arena_array(unit->arena, capacity, sizeof *records);
+
+        if (commit->record_count > 0)
+            memcpy(records, commit->records, commit->record_count * sizeof *records);
+        commit->records = records;
+        commit->record_capacity = capacity;
+    }
+    return &commit->records[commit->record_count++];
+}
+
 struct view unit_emit(struct unit *unit, enum event_type type, const void *data, struct view key,
                       const struct event *cause)
 {
-    struct commit *commit = &unit->commit;
-    int32_t shard = host_shard_of(unit->host, key);
-    uint64_t *last_number = last_number_of(commit, shard);
+    const struct destination to = destination_of(unit->host, type, key);
+    uint64_t *last_number = last_number_of(&unit->commit, to.shard);
     struct envelope envelope = {
         .type = type,
-        .source = view_str(unit->host->source),
-        .shard = shard,
+        .source = view_str(to.source),
+        .shard = to.partition,
         .time_us = unit->now_us,
         .subject = key,
         .causation_id = cause != NULL ? cause->envelope->id : VIEW_NONE,
@@ -137,25 +169,16 @@ struct view unit_emit(struct unit *unit, enum event_type type, const void *data,
     struct err err;
     size_t header_size;
 
-    assert(last_number != NULL && unit->current != NULL);
+    assert(last_number != NULL && (unit->current != NULL || unit->conclude != NULL));
     envelope.number = ++*last_number;
     if (envelope_write(&bytes, &envelope, &err) != ERR_OK)
         cannot_emit(key, &err);
     header_size = bytes.size;
     if (event_encode(&bytes, type, data, unit->host->ids, &err) != ERR_OK)
         cannot_emit(key, &err);
-    if (commit->record_count == commit->record_capacity) {
-        size_t capacity = commit->record_capacity > 0 ? 2 * commit->record_capacity : 64;
-        struct journal_record *records = arena_array(unit->arena, capacity, sizeof *records);
-
-        if (commit->record_count > 0)
-            memcpy(records, commit->records, commit->record_count * sizeof *records);
-        commit->records = records;
-        commit->record_capacity = capacity;
-    }
-    record = &commit->records[commit->record_count++];
+    record = next_record(unit);
     *record = (struct journal_record){
-        .shard = shard,
+        .shard = to.shard,
         .number = envelope.number,
         .key = arena_view(unit->arena, key),
         .headers = arena_view(unit->arena, view_of(bytes.data, header_size)),
@@ -166,7 +189,24 @@ struct view unit_emit(struct unit *unit, enum event_type type, const void *data,
     unit->last_number = envelope.number;
     unit->last_value = record->value;
     return arena_view(unit->arena,
-                      view_of(id, envelope_id(id, envelope.source, shard, envelope.number)));
+                      view_of(id, envelope_id(id, envelope.source, to.partition, envelope.number)));
+}
+
+void unit_record(struct unit *unit, const struct action *action)
+{
+    const char *part = unit->host->part->name;
+    const struct ops_acted event = {
+        .part = view_str(part),
+        .action = view_str(action->name),
+        .subject = action->subject,
+        .actor = view_str(action->operation->actor),
+        .reason = view_str(action->operation->reason),
+        .before = action->before,
+        .after = action->after,
+        .occurred_at = unit->now_us,
+    };
+
+    unit_emit(unit, EVENT_OPS_ACTED, &event, view_str(part), NULL);
 }
 
 /* --- Planning ------------------------------------------------------------------------------- */
@@ -218,19 +258,27 @@ static void plan_keys(struct unit *unit)
     unit->commit.key_is_parked = arena_array(unit->arena, unit->key_count + 1, sizeof(bool));
 }
 
+static bool is_recorded(const struct unit *unit)
+{
+    bool is = unit->operation != NULL;
+
+    for (size_t i = 0; i < unit->command_count; i++)
+        is = is || unit->commands[i]->operation != NULL;
+    return is;
+}
+
 static void plan_shards(struct unit *unit)
 {
     struct commit *commit = &unit->commit;
-    size_t partitions = (size_t)unit->host->partitions;
-    bool *wanted = arena_array(unit->arena, partitions, sizeof *wanted);
+    size_t shards = (size_t)unit->host->partitions + 1; /* the last: what operators do */
+    bool *wanted = arena_array(unit->arena, shards, sizeof *wanted);
 
-    commit->shards = arena_array(unit->arena, partitions, sizeof *commit->shards);
-    commit->last_numbers = arena_array(unit->arena, partitions, sizeof *commit->last_numbers);
-    if (unit->host->part->publishes == TOPIC_NONE)
-        return;
-    for (size_t i = 0; i < unit->key_count; i++)
+    commit->shards = arena_array(unit->arena, shards, sizeof *commit->shards);
+    commit->last_numbers = arena_array(unit->arena, shards, sizeof *commit->last_numbers);
+    for (size_t i = 0; i < unit->key_count && unit->host->part->publishes != TOPIC_NONE; i++)
         wanted[host_shard_of(unit->host, unit->keys[i])] = true;
-    for (size_t shard = 0; shard < partitions; shard++)
+    wanted[shards - 1] = is_recorded(unit);
+    for (size_t shard = 0; shard < shards; shard++)
         if (wanted[shard])
             commit->shards[commit->shard_count++] = (int32_t)shard;
 }

@@ -308,6 +308,8 @@ enum err_kind worker_make_unit(struct unit *unit, bool *fenced, struct err *err)
     if (kind == ERR_OK) {
         decide(unit);
         unit_plan_removed(unit);
+        if (unit->conclude != NULL && !unit->dry_run)
+            unit->conclude(unit, unit->conclude_context);
         if (unit->dry_run) {
             store->abandon(store->self);
             return ERR_OK;

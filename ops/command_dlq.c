@@ -349,6 +349,8 @@ int command_dlq(const struct command *command, int argc, char **argv)
         {"all", ARG_FLAG, &dlq.all, .help = "redrive or drop all of the part"},
         {"beyond-limit", ARG_FLAG, &dlq.action.beyond_limit,
          .help = "redrive what was tried five times already"},
+        {"because", ARG_TEXT, &dlq.action.because, "TEXT",
+         "why, for the log of what operators did (tradewind ops log)"},
         {"dry-run", ARG_FLAG, &dlq.action.dry_run,
          .help = "say what would come of it: it is tried and taken back"},
         {"json", ARG_FLAG, &dlq.as_json, .help = "for programs"},

@@ -263,7 +263,7 @@ int command_order(const struct command *command, int argc, char **argv)
                            setting_text("TRADEWIND_REGISTRY"), &err);
     timeline.ids = ids;
     for (int topic = 0; kind == ERR_OK && topic < TOPIC_COUNT; topic++)
-        if (topic != TOPIC_PRODUCTS)
+        if (topic != TOPIC_PRODUCTS && topic != TOPIC_OPS)
             kind = read_topic(&timeline, (enum topic)topic, setting_text("TRADEWIND_KAFKA"), &err);
     if (kind == ERR_OK && timeline.count > 0) {
         sort(&timeline);

@@ -60,6 +60,7 @@ static enum out_colour colour_of(enum event_type type)
     case EVENT_EMAIL_SENT:
     case EVENT_PRODUCT_UPSERTED:
     case EVENT_PRODUCT_WITHDRAWN:
+    case EVENT_OPS_ACTED:
         return OUT_PLAIN;
     }
     return OUT_PLAIN;

@@ -9,6 +9,7 @@ int command_audit(const struct command *command, int argc, char **argv);
 int command_dlq(const struct command *command, int argc, char **argv);
 int command_import(const struct command *command, int argc, char **argv);
 int command_keys(const struct command *command, int argc, char **argv);
+int command_ops(const struct command *command, int argc, char **argv);
 int command_order(const struct command *command, int argc, char **argv);
 int command_status(const struct command *command, int argc, char **argv);
 int command_summary(const struct command *command, int argc, char **argv);

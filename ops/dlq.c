@@ -141,11 +141,13 @@ enum err_kind dlq_act(const struct json **out, const char *part, const char *id,
                       const struct dlq_action *action, const char *token, struct arena *arena,
                       struct err *err)
 {
+    AUTO(buf_clear) struct buf path = {0};
     struct part_call call = {.part = part, .method = "POST", .token = token};
 
-    call.path =
-        arena_printf(arena, "/dead-letters/%s/%s?dry_run=%s&beyond_limit=%s", id, action->verb,
-                     action->dry_run ? "true" : "false", action->beyond_limit ? "true" : "false")
-            .data;
+    buf_printf(&path, "/dead-letters/%s/%s?dry_run=%s&beyond_limit=%s", id, action->verb,
+               action->dry_run ? "true" : "false", action->beyond_limit ? "true" : "false");
+    if (action->because != NULL)
+        add_parameter(&path, "because", action->because);
+    call.path = buf_cstr(&path);
     return ask(out, &call, arena, err);
 }

@@ -32,6 +32,7 @@ enum err_kind dlq_read_one(const struct json **out, const char *part, const char
 struct dlq_action {
     const char *verb; /* "redrive", "drop" */
     bool dry_run, beyond_limit;
+    const char *because; /* for the log of what operators did; NULL: not said */
 };
 
 /** Do it; gives the part's report in *out. Errors as dlq_read: ERR_REJECT also when the letter was

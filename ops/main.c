@@ -33,6 +33,11 @@ static const struct command COMMANDS[] = {
      "one stopped."},
     {"keys", "Make the keys of a stack; those that are there are kept", command_keys,
      "--signing-key FILE --jwks FILE --contact-key FILE", NULL},
+    {"ops", "What operators did: who, what, why, and how it was before and after", command_ops,
+     "log [options]",
+     "Reads shop.ops.v1: each part writes there what was done through it, in the commit that does "
+     "it.\n"
+     "Exit 1 when a number is missing in what a part wrote."},
     {"order", "What happened to one order, over all topics, and what led to what", command_order,
      "ID [options]",
      "Reads the order's partition of each topic. Exit 1 when no topic knows the order."},

@@ -6,7 +6,9 @@
 #include "runtime/token.h"
 
 #include <pthread.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define ANSWER_MS 2000
 #define PARALLEL 32
@@ -106,11 +108,14 @@ enum err_kind part_token(char **out, const char *role, struct err *err)
 {
     const char *key = setting_text("TRADEWIND_SIGNING_KEY");
     int64_t now_s = clock_utc_us() / 1000000;
-    struct token_claims claims = {.subject = "tradewind", .expires_at_s = now_s + 300};
+    const struct passwd *user = getpwuid(getuid());
+    struct token_claims claims = {.expires_at_s = now_s + 300};
 
     if (key[0] == '\0')
         return err_set(err, ERR_STOP,
                        "TRADEWIND_SIGNING_KEY is not set: the private key to sign with");
     snprintf(claims.role, sizeof claims.role, "%s", role);
+    snprintf(claims.subject, sizeof claims.subject, "%s",
+             user != NULL ? user->pw_name : "tradewind");
     return token_sign(out, key, &claims, now_s, err);
 }

@@ -25,8 +25,8 @@ enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena 
 /** Where the part listens (TRADEWIND_<PART>_HTTP), or NULL when that is not set. */
 const char *part_address(const char *part);
 
-/** A token for role, signed with TRADEWIND_SIGNING_KEY. gives *out (free).
- *  Errors  ERR_STOP: the key is not set or cannot be used */
+/** A token for role and the user who runs this, signed with TRADEWIND_SIGNING_KEY. gives *out
+ * (free). Errors  ERR_STOP: the key is not set or cannot be used */
 enum err_kind part_token(char **out, const char *role, struct err *err);
 
 #endif

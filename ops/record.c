@@ -251,6 +251,12 @@ void record_summary(struct buf *out, const struct record *record, struct arena *
     }
     case EVENT_PRODUCT_WITHDRAWN:
         return;
+    case EVENT_OPS_ACTED: {
+        IS(ops_acted);
+        buf_printf(out, "%.*s %.*s, by %.*s", VIEW_PRINT(event->action), VIEW_PRINT(event->subject),
+                   VIEW_PRINT(event->actor));
+        return;
+    }
     }
 #undef IS
 }

@@ -430,6 +430,7 @@ static void feed_order(struct world *world, struct world_order *order, const str
         feed_email(world, order, record);
         return;
     case TOPIC_PRODUCTS:
+    case TOPIC_OPS:
     case TOPIC_COUNT:
         return;
     }
@@ -473,7 +474,7 @@ void world_feed(struct world *world, const struct record *record, uint64_t finge
         const struct stock_received *event = record->event;
 
         world_sku(world, event->sku)->received += event->quantity;
-    } else if (record->topic != TOPIC_PRODUCTS &&
+    } else if (record->topic != TOPIC_PRODUCTS && record->topic != TOPIC_OPS &&
                (order = world_order(world, envelope->subject)) != NULL) {
         feed_order(world, order, record);
     }

@@ -114,6 +114,9 @@ static const struct pg_statement DEAD_DELETE = {
 static const struct pg_statement LAST_NUMBERS = {"last_numbers",
                                                  "select shard, last_number from shards"};
 
+static const struct pg_statement RAISE_NUMBER = {
+    "raise_number", "update shards set last_number = greatest(last_number, $2) where shard = $1"};
+
 static const struct pg_statement JOURNAL_READ = {
     "journal_read",
     "select number, key, headers, value from journal where shard = $1 and number >= $2 "
@@ -605,6 +608,18 @@ static enum err_kind store_published(void *self, uint64_t *numbers, int32_t part
     return numbers_of(self, &PUBLISHED_READ, numbers, partitions, err);
 }
 
+static enum err_kind store_raise_last_number(void *self, int32_t shard, uint64_t number,
+                                             struct err *err)
+{
+    struct pg_store *store = self;
+    struct pg_args args = {0};
+    enum err_kind kind = relay_session(store, err);
+
+    pg_arg_int4(&args, shard);
+    pg_arg_int8(&args, (int64_t)number);
+    return kind == ERR_OK ? pg_run(store->relay, &RAISE_NUMBER, &args, NULL, err) : kind;
+}
+
 #define READ_ROWS 200
 
 static enum err_kind store_read(void *self, int32_t shard, uint64_t from, size_t max_bytes,
@@ -932,6 +947,7 @@ enum err_kind pg_store_open(struct store *out, const char *conninfo, const char 
         .session = store_session,
         .last_numbers = store_last_numbers,
         .read = store_read,
+        .raise_last_number = store_raise_last_number,
         .published = store_published,
         .note_published = store_note_published,
         .maintain = store_maintain,

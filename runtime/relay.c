@@ -49,6 +49,38 @@ struct relay {
     struct arena arena;
 };
 
+/* The shards of the own topic, and behind them the one of the shared topic. */
+static int32_t shard_count(const struct relay *relay)
+{
+    return relay->options.partitions + 1;
+}
+
+static bool is_shared(const struct relay *relay, int32_t shard)
+{
+    return shard == relay->options.partitions;
+}
+
+static const char *topic_of(const struct relay *relay, int32_t shard)
+{
+    return is_shared(relay, shard) ? relay->options.shared_topic : relay->options.topic;
+}
+
+static int32_t place_of(const struct relay *relay, int32_t shard)
+{
+    return is_shared(relay, shard) ? relay->options.shared_partition : shard;
+}
+
+/* The shard that a place is; -1: none of ours. */
+static int32_t shard_at(const struct relay *relay, const char *topic, int32_t partition)
+{
+    if (relay->options.topic != NULL && strcmp(topic, relay->options.topic) == 0)
+        return partition < relay->options.partitions ? partition : -1;
+    return strcmp(topic, relay->options.shared_topic) == 0 &&
+                   partition == relay->options.shared_partition
+               ? relay->options.partitions
+               : -1;
+}
+
 static struct metric sent_total = METRIC(METRIC_COUNTER, "tradewind_relay_sent_total",
                                          "Records handed to the broker, resends included");
 static struct metric resent_total = METRIC(METRIC_COUNTER, "tradewind_relay_from_journal_total",
@@ -91,8 +123,9 @@ static bool send_record(struct relay *relay, const struct journal_record *record
         return false;
     headers = kafka_headers_from_block(record->headers);
     code = rd_kafka_producev(
-        relay->producer, RD_KAFKA_V_TOPIC(relay->options.topic),
-        RD_KAFKA_V_PARTITION(record->shard), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        relay->producer, RD_KAFKA_V_TOPIC(topic_of(relay, record->shard)),
+        RD_KAFKA_V_PARTITION(place_of(relay, record->shard)),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY(record->key.data, record->key.size),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.size),
         RD_KAFKA_V_HEADERS(headers),
@@ -112,21 +145,20 @@ static bool send_record(struct relay *relay, const struct journal_record *record
 static void on_delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
     struct relay *relay = opaque;
-    bool own = relay->options.topic != NULL &&
-               strcmp(rd_kafka_topic_name(message->rkt), relay->options.topic) == 0;
+    int32_t shard = shard_at(relay, rd_kafka_topic_name(message->rkt), message->partition);
     struct sender *sender;
 
     (void)client;
     pthread_mutex_lock(&relay->lock);
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
         relay->heard_ms = clock_monotonic_ms();
-    if (!own) {
+    if (shard < 0) {
         if (message->_private != NULL)
             *(rd_kafka_resp_err_t *)message->_private = message->err;
     } else {
         bool current;
 
-        sender = &relay->shards[message->partition].sender;
+        sender = &relay->shards[shard].sender;
         current = tag_is_of(message->_private, sender);
         relay->in_flight--;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -247,11 +279,11 @@ static void look_into_journal(struct relay *relay)
     struct err err;
     int64_t unpublished = 0;
     enum err_kind kind = relay->options.store->last_numbers(
-        relay->options.store->self, relay->numbers, relay->options.partitions, &err);
+        relay->options.store->self, relay->numbers, shard_count(relay), &err);
 
     if (kind == ERR_OK) {
         pthread_mutex_lock(&relay->lock);
-        for (int32_t i = 0; i < relay->options.partitions; i++) {
+        for (int32_t i = 0; i < shard_count(relay); i++) {
             struct shard *shard = &relay->shards[i];
 
             shard->journal_last = relay->numbers[i];
@@ -261,7 +293,7 @@ static void look_into_journal(struct relay *relay)
         pthread_mutex_unlock(&relay->lock);
         metric_set(&waiting, unpublished);
     }
-    for (int32_t i = 0; i < relay->options.partitions && kind == ERR_OK; i++)
+    for (int32_t i = 0; i < shard_count(relay) && kind == ERR_OK; i++)
         kind = fill_shard(relay, i, &err);
     if (kind != ERR_OK)
         LOG_WARN("relay_journal", "the journal cannot be read: trying again", log_err(&err));
@@ -269,17 +301,32 @@ static void look_into_journal(struct relay *relay)
 
 /* --- Reading the log back ------------------------------------------------------------------- */
 
+/* Shards of one topic whose log is read back; arrays of one element a shard. */
 struct read_back {
     struct relay *relay;
-    int64_t *last_time_ms; /* of the last record, by shard */
+    const char *topic;
+    const int32_t *shards;
+    size_t count;
+    int32_t *places; /* their partitions */
+    int64_t *lows, *ends, *starts, *last_time_ms;
     struct number_run *runs;
 };
+
+static size_t index_of(const struct read_back *back, int32_t partition)
+{
+    size_t i = 0;
+
+    while (back->places[i] != partition)
+        i++;
+    return i;
+}
 
 static bool note_last(void *context, const rd_kafka_message_t *message)
 {
     struct read_back *back = context;
 
-    back->last_time_ms[message->partition] = rd_kafka_message_timestamp(message, NULL);
+    back->last_time_ms[index_of(back, message->partition)] =
+        rd_kafka_message_timestamp(message, NULL);
     return true;
 }
 
@@ -288,139 +335,184 @@ static bool note_number(void *context, const rd_kafka_message_t *message)
     struct read_back *back = context;
     uint64_t number = kafka_record_number(message);
 
+    if (is_shared(back->relay, back->shards[0]) &&
+        !kafka_record_is_of(message, back->relay->options.shared_source))
+        return true;
     if (number > 0)
-        number_run_read(&back->runs[message->partition], number, message->offset);
+        number_run_read(&back->runs[index_of(back, message->partition)], number, message->offset);
     return true;
 }
 
-/* Where to begin in each partition. */
-static enum err_kind find_starts(struct relay *relay, struct read_back *back, const int32_t *shards,
-                                 const int64_t *ends, int64_t *starts, size_t count,
-                                 struct err *err)
+static enum err_kind find_ends(struct read_back *back, struct err *err)
 {
-    int64_t *last = mem_alloc(count * sizeof *last);
-    enum err_kind kind;
-
-    for (size_t i = 0; i < count; i++)
-        last[i] = ends[i] > 0 ? ends[i] - 1 : 0;
-    kind = kafka_read_to_end(relay->options.brokers, relay->options.topic, shards, last, count,
-                             note_last, back, err);
-    free(last);
-    for (size_t i = 0; i < count && kind == ERR_OK; i++) {
-        starts[i] = 0;
-        if (ends[i] > 0 && back->last_time_ms[shards[i]] > READ_BACK_MS)
-            kind = kafka_offset_at(relay->producer, relay->options.topic, shards[i],
-                                   back->last_time_ms[shards[i]] - READ_BACK_MS, &starts[i], err);
-        starts[i] = read_back_start(starts[i], ends[i]);
-    }
-    return kind;
-}
-
-static enum err_kind find_ends(struct relay *relay, const int32_t *shards, int64_t *lows,
-                               int64_t *ends, size_t count, struct err *err)
-{
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            relay->producer, relay->options.topic, shards[i], &lows[i], &ends[i], 3000);
+    for (size_t i = 0; i < back->count; i++) {
+        rd_kafka_resp_err_t code =
+            rd_kafka_query_watermark_offsets(back->relay->producer, back->topic, back->places[i],
+                                             &back->lows[i], &back->ends[i], 3000);
 
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return err_set(err, ERR_RETRY, "kafka: %s/%d: its end: %s", relay->options.topic,
-                           shards[i], rd_kafka_err2str(code));
+            return err_set(err, ERR_RETRY, "kafka: %s/%d: its end: %s", back->topic,
+                           back->places[i], rd_kafka_err2str(code));
     }
     return ERR_OK;
 }
 
-static enum err_kind settle(struct relay *relay, const struct read_back *back,
-                            const int32_t *shards, const int64_t *lows, const int64_t *ends,
-                            size_t count, struct err *err)
+/* Where to begin: READ_BACK_MS before the last record of each partition. In a shared topic the last
+ * records may all be somebody else's; what is in it is little, and is read whole. */
+static enum err_kind find_starts(struct read_back *back, struct err *err)
 {
+    enum err_kind kind;
+
+    for (size_t i = 0; i < back->count; i++)
+        back->starts[i] = back->ends[i] > 0 ? back->ends[i] - 1 : 0;
+    if (is_shared(back->relay, back->shards[0])) {
+        back->starts[0] = back->lows[0];
+        return ERR_OK;
+    }
+    kind = kafka_read_to_end(back->relay->options.brokers, back->topic, back->places, back->starts,
+                             back->count, note_last, back, err);
+    for (size_t i = 0; i < back->count && kind == ERR_OK; i++) {
+        back->starts[i] = 0;
+        if (back->ends[i] > 0 && back->last_time_ms[i] > READ_BACK_MS)
+            kind = kafka_offset_at(back->relay->producer, back->topic, back->places[i],
+                                   back->last_time_ms[i] - READ_BACK_MS, &back->starts[i], err);
+        back->starts[i] = read_back_start(back->starts[i], back->ends[i]);
+    }
+    return kind;
+}
+
+/* The run that the log of a shard holds. A shared partition that was read whole and has nothing of
+ * ours is to us as an empty one. */
+static uint64_t run_of(const struct read_back *back, size_t i, uint64_t published)
+{
+    bool has_none = is_shared(back->relay, back->shards[i]) && back->lows[i] == 0;
+
+    return number_run_of_log(&back->runs[i], back->lows[i], has_none ? 0 : back->ends[i],
+                             published);
+}
+
+/* What the log holds above the database's last number was committed by a database that is lost. */
+static enum err_kind check_age(struct read_back *back, size_t i, struct err *err)
+{
+    struct store *store = back->relay->options.store;
+    int32_t shard = back->shards[i];
+    uint64_t highest = back->runs[i].highest, last = back->relay->numbers[shard];
+
+    if (highest <= last)
+        return ERR_OK;
+    /* In the shared topic nothing lies that the part's state is made of: go on behind it. */
+    if (is_shared(back->relay, shard) && store->raise_last_number != NULL)
+        return store->raise_last_number(store->self, shard, highest, err);
+    return err_set(err, ERR_STOP,
+                   "%s/%d holds number %" PRIu64 ", the database has given out only %" PRIu64
+                   ": it is older than its topic (restored or lost); rebuild it with a replay",
+                   back->topic, back->places[i], highest, last);
+}
+
+static enum err_kind settle(struct read_back *back, struct err *err)
+{
+    struct relay *relay = back->relay;
     struct store *store = relay->options.store;
     enum err_kind kind =
-        store->published(store->self, relay->known_published, relay->options.partitions, err);
+        store->published(store->self, relay->known_published, shard_count(relay), err);
 
     /* Read after the log: whatever the log holds was committed before. */
     if (kind == ERR_OK)
-        kind = store->last_numbers(store->self, relay->numbers, relay->options.partitions, err);
-    for (size_t i = 0; i < count && kind == ERR_OK; i++) {
-        int32_t shard = shards[i];
-        uint64_t run =
-            number_run_of_log(&back->runs[shard], lows[i], ends[i], relay->known_published[shard]);
+        kind = store->last_numbers(store->self, relay->numbers, shard_count(relay), err);
+    for (size_t i = 0; i < back->count && kind == ERR_OK; i++) {
+        int32_t shard = back->shards[i];
+        uint64_t run = run_of(back, i, relay->known_published[shard]);
 
-        if (back->runs[shard].highest > relay->numbers[shard])
-            return err_set(
-                err, ERR_STOP,
-                "%s/%d holds number %" PRIu64 ", the database has given out only %" PRIu64
-                ": it is older than its topic (restored or lost); rebuild it with a replay",
-                relay->options.topic, shard, back->runs[shard].highest, relay->numbers[shard]);
+        kind = check_age(back, i, err);
+        if (kind != ERR_OK)
+            return kind;
         if (run < relay->known_published[shard])
             LOG_WARN("log_tail_lost",
                      "the log lost records that were acknowledged: sending them again",
-                     log_int("shard", shard), log_int("from", (int64_t)run + 1),
+                     log_str("topic", back->topic), log_int("shard", shard),
+                     log_int("from", (int64_t)run + 1),
                      log_int("to", (int64_t)relay->known_published[shard]));
         pthread_mutex_lock(&relay->lock);
         if (relay->shards[shard].owned && sender_may_read_back(&relay->shards[shard].sender))
             sender_read_back(&relay->shards[shard].sender, run,
-                             number_run_end(&back->runs[shard], ends[i]));
+                             number_run_end(&back->runs[i], back->ends[i]));
         pthread_mutex_unlock(&relay->lock);
         metric_add(&doubts_total, 1);
     }
     return kind;
 }
 
+/* Shards of one topic, at least one. */
 static enum err_kind read_back_shards(struct relay *relay, const int32_t *shards, size_t count,
                                       struct err *err)
 {
-    size_t partitions = (size_t)relay->options.partitions;
-    struct read_back back = {.relay = relay};
-    int64_t *lows = mem_alloc(3 * count * sizeof *lows);
-    int64_t *ends = lows + count, *starts = ends + count;
+    AUTO(arena_clear) struct arena arena = {0};
+    struct read_back back = {
+        .relay = relay,
+        .topic = topic_of(relay, shards[0]),
+        .shards = shards,
+        .count = count,
+        .places = arena_array(&arena, count, sizeof *back.places),
+        .lows = arena_array(&arena, count, sizeof *back.lows),
+        .ends = arena_array(&arena, count, sizeof *back.ends),
+        .starts = arena_array(&arena, count, sizeof *back.starts),
+        .last_time_ms = arena_array(&arena, count, sizeof *back.last_time_ms),
+        .runs = arena_array(&arena, count, sizeof *back.runs),
+    };
     enum err_kind kind;
 
-    back.last_time_ms = mem_alloc(partitions * sizeof *back.last_time_ms);
-    back.runs = mem_alloc(partitions * sizeof *back.runs);
-    kind = find_ends(relay, shards, lows, ends, count, err);
+    for (size_t i = 0; i < count; i++)
+        back.places[i] = place_of(relay, shards[i]);
+    kind = find_ends(&back, err);
     if (kind == ERR_OK)
-        kind = find_starts(relay, &back, shards, ends, starts, count, err);
+        kind = find_starts(&back, err);
     for (size_t i = 0; i < count && kind == ERR_OK; i++)
-        back.runs[shards[i]].whole = lows[i] == 0 && starts[i] == 0;
+        back.runs[i].whole = back.lows[i] == 0 && back.starts[i] == 0;
     if (kind == ERR_OK)
-        kind = kafka_read_to_end(relay->options.brokers, relay->options.topic, shards, starts,
+        kind = kafka_read_to_end(relay->options.brokers, back.topic, back.places, back.starts,
                                  count, note_number, &back, err);
-    if (kind == ERR_OK)
-        kind = settle(relay, &back, shards, lows, ends, count, err);
-    free(lows);
-    free(back.last_time_ms);
-    free(back.runs);
-    return kind;
+    return kind == ERR_OK ? settle(&back, err) : kind;
+}
+
+static void read_back_or_wait(struct relay *relay, const int32_t *shards, size_t count)
+{
+    struct err err;
+
+    switch (read_back_shards(relay, shards, count, &err)) {
+    case ERR_OK:
+        LOG_INFO("relay_read_back", "the log was read back: sending goes on",
+                 log_str("topic", topic_of(relay, shards[0])), log_int("shards", (int64_t)count));
+        relay->journal_at_ms = 0;
+        return;
+    case ERR_STOP:
+        relay->failed = true;
+        relay->options.stop(relay->options.context, &err);
+        return;
+    case ERR_RETRY:
+    case ERR_REJECT:
+        LOG_WARN("relay_doubt", "the log cannot be read back yet: nothing is sent until then",
+                 log_err(&err));
+        relay->read_back_at_ms = clock_monotonic_ms() + READ_BACK_RETRY_MS;
+    }
 }
 
 static void resolve_doubts(struct relay *relay)
 {
-    int32_t *shards = mem_alloc((size_t)relay->options.partitions * sizeof *shards);
+    int32_t *shards = mem_alloc((size_t)shard_count(relay) * sizeof *shards);
+    int32_t shared = relay->options.partitions;
     size_t count = 0;
-    struct err err;
-    enum err_kind kind;
+    bool in_doubt;
 
     pthread_mutex_lock(&relay->lock);
-    for (int32_t i = 0; i < relay->options.partitions; i++)
+    for (int32_t i = 0; i < shared; i++)
         if (relay->shards[i].owned && sender_may_read_back(&relay->shards[i].sender))
             shards[count++] = i;
+    in_doubt = relay->shards[shared].owned && sender_may_read_back(&relay->shards[shared].sender);
     pthread_mutex_unlock(&relay->lock);
-    if (count > 0) {
-        kind = read_back_shards(relay, shards, count, &err);
-        if (kind == ERR_OK) {
-            LOG_INFO("relay_read_back", "the log was read back: sending goes on",
-                     log_int("shards", (int64_t)count));
-            relay->journal_at_ms = 0;
-        } else if (kind == ERR_STOP) {
-            relay->failed = true;
-            relay->options.stop(relay->options.context, &err);
-        } else {
-            LOG_WARN("relay_doubt", "the log cannot be read back yet: nothing is sent until then",
-                     log_err(&err));
-            relay->read_back_at_ms = clock_monotonic_ms() + READ_BACK_RETRY_MS;
-        }
-    }
+    if (count > 0)
+        read_back_or_wait(relay, shards, count);
+    if (in_doubt && !relay->failed)
+        read_back_or_wait(relay, &shared, 1);
     free(shards);
 }
 
@@ -428,8 +520,6 @@ static void resolve_doubts(struct relay *relay)
 
 static void own_shard(struct relay *relay, int32_t shard, bool owned)
 {
-    if (shard < 0 || shard >= relay->options.partitions)
-        return;
     if (owned && !relay->shards[shard].owned)
         sender_start(&relay->shards[shard].sender);
     relay->shards[shard].owned = owned;
@@ -459,6 +549,7 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
             ours = ours || partitions->elems[j].partition == i;
         own_shard(relay, i, ours);
     }
+    own_shard(relay, relay->options.partitions, relay->shards[0].owned);
     pthread_mutex_unlock(&relay->lock);
     if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
         assign_control(client);
@@ -610,17 +701,16 @@ static void say_published(struct relay *relay)
 /* The record that was acknowledged last must still be in the log. */
 static void check_ends(struct relay *relay)
 {
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new(relay->options.partitions);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(shard_count(relay));
 
     pthread_mutex_lock(&relay->lock);
-    for (int32_t i = 0; i < relay->options.partitions; i++)
+    for (int32_t i = 0; i < shard_count(relay); i++)
         if (relay->shards[i].owned && !relay->shards[i].sender.doubt)
-            rd_kafka_topic_partition_list_add(list, relay->options.topic, i);
+            rd_kafka_topic_partition_list_add(list, topic_of(relay, i), place_of(relay, i));
     pthread_mutex_unlock(&relay->lock);
     if (list->cnt > 0 && kafka_ends(relay->producer, list, 500, NULL) == ERR_OK)
         for (int i = 0; i < list->cnt; i++) {
-            int32_t shard = list->elems[i].partition;
+            int32_t shard = shard_at(relay, list->elems[i].topic, list->elems[i].partition);
             bool lost;
 
             if (list->elems[i].offset < 0)
@@ -642,7 +732,7 @@ static void note_published(struct relay *relay)
     struct store *store = relay->options.store;
 
     pthread_mutex_lock(&relay->lock);
-    for (int32_t i = 0; i < relay->options.partitions; i++) {
+    for (int32_t i = 0; i < shard_count(relay); i++) {
         const struct shard *shard = &relay->shards[i];
         bool known = shard->owned && !shard->sender.doubt;
 
@@ -650,8 +740,7 @@ static void note_published(struct relay *relay)
         relay->offsets[i] = known ? shard->sender.published_offset : -1;
     }
     pthread_mutex_unlock(&relay->lock);
-    store->note_published(store->self, relay->numbers, relay->offsets, relay->options.partitions,
-                          NULL);
+    store->note_published(store->self, relay->numbers, relay->offsets, shard_count(relay), NULL);
 }
 
 static void add_text_header(rd_kafka_headers_t *headers, const char *name, const char *value)
@@ -699,10 +788,8 @@ static void each_second(struct relay *relay, int64_t now_ms)
     struct store *store = relay->options.store;
 
     say_published(relay);
-    if (relay->options.topic != NULL) {
-        check_ends(relay);
-        note_published(relay);
-    }
+    check_ends(relay);
+    note_published(relay);
     if (relay_is_connected(relay))
         store->copy_dead_letters(store->self, copy_dead_letter, relay, NULL);
     if (now_ms >= relay->minute_at_ms) {
@@ -734,7 +821,7 @@ static void renew_producer(struct relay *relay)
     }
     pthread_mutex_lock(&relay->lock);
     relay->producer = fresh;
-    for (int32_t i = 0; i < relay->options.partitions; i++)
+    for (int32_t i = 0; i < shard_count(relay); i++)
         sender_doubt(&relay->shards[i].sender);
     pthread_mutex_unlock(&relay->lock);
     rd_kafka_purge(old, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
@@ -747,7 +834,7 @@ static bool all_published(struct relay *relay)
     bool all = true;
 
     pthread_mutex_lock(&relay->lock);
-    for (int32_t i = 0; i < relay->options.partitions; i++) {
+    for (int32_t i = 0; i < shard_count(relay); i++) {
         const struct shard *shard = &relay->shards[i];
         uint64_t last =
             shard->offered_last > shard->journal_last ? shard->offered_last : shard->journal_last;
@@ -779,9 +866,9 @@ static void *relay_main(void *context)
         rd_kafka_poll(relay->producer, 0);
         renew_producer(relay);
         now_ms = clock_monotonic_ms();
-        if (relay->options.topic != NULL && now_ms >= relay->read_back_at_ms)
+        if (now_ms >= relay->read_back_at_ms)
             resolve_doubts(relay);
-        if (relay->options.topic != NULL && now_ms >= relay->journal_at_ms) {
+        if (now_ms >= relay->journal_at_ms) {
             relay->journal_at_ms = now_ms + JOURNAL_LOOK_MS;
             look_into_journal(relay);
         }
@@ -798,7 +885,7 @@ static void *relay_main(void *context)
 void relay_lead(struct relay *relay, bool leads)
 {
     pthread_mutex_lock(&relay->lock);
-    for (int32_t i = 0; i < relay->options.partitions; i++)
+    for (int32_t i = 0; i < shard_count(relay); i++)
         own_shard(relay, i, leads);
     pthread_mutex_unlock(&relay->lock);
 }
@@ -856,17 +943,19 @@ enum err_kind relay_start(struct relay **out, const struct relay_options *option
     static struct metric *const metrics[] = {&sent_total, &resent_total, &doubts_total,
                                              &nacks_total, &waiting};
     struct relay *relay = mem_alloc(sizeof *relay);
-    size_t partitions = (size_t)options->partitions;
+    size_t shards = (size_t)options->partitions + 1;
     enum err_kind kind;
 
     relay->options = *options;
     snprintf(relay->group, sizeof relay->group, "%s.relay", options->part);
     snprintf(relay->name, sizeof relay->name, "%s", options->instance);
     pthread_mutex_init(&relay->lock, NULL);
-    relay->shards = mem_alloc(partitions * sizeof *relay->shards);
-    relay->numbers = mem_alloc(partitions * sizeof *relay->numbers);
-    relay->known_published = mem_alloc(partitions * sizeof *relay->known_published);
-    relay->offsets = mem_alloc(partitions * sizeof *relay->offsets);
+    relay->shards = mem_alloc(shards * sizeof *relay->shards);
+    relay->numbers = mem_alloc(shards * sizeof *relay->numbers);
+    relay->known_published = mem_alloc(shards * sizeof *relay->known_published);
+    relay->offsets = mem_alloc(shards * sizeof *relay->offsets);
+    if (options->topic == NULL) /* it has no group: each instance sends it, readers drop repeats */
+        own_shard(relay, options->partitions, true);
     relay->minute_at_ms = clock_monotonic_ms() + MINUTE_MS;
     kind = kafka_open_producer(&relay->producer, options->brokers, on_delivered, relay, err);
     if (kind == ERR_OK && options->topic != NULL)

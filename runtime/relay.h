@@ -4,6 +4,10 @@
  * the group PART.relay on the part's own topic; nothing is consumed there. The worker offers each
  * record after its commit; what it does not offer in order, the relay reads from the journal.
  *
+ * Beside its own topic a part may write into one that it shares with others: one more shard, whose
+ * number is the count of partitions. It lies in one partition of the shared topic and is told from
+ * what others write there by its source. Who relays the first shard relays it.
+ *
  * One thread of its own; all functions may be called from any thread. */
 #ifndef TRADEWIND_RUNTIME_RELAY_H
 #define TRADEWIND_RUNTIME_RELAY_H
@@ -19,7 +23,10 @@ struct relay_options {
     const char *topic;    /* the part's own; NULL: it publishes nothing, but asks (NACK) and copies
                              dead letters */
     int32_t partitions;
-    bool follows_lead; /* relays all shards while relay_lead says so, instead of by group */
+    const char *shared_topic;
+    int32_t shared_partition;
+    const char *shared_source; /* its ce_source there */
+    bool follows_lead;         /* relays all shards while relay_lead says so, instead of by group */
     struct store *store;
     /* Called on the relay's thread when it cannot go on (the database is older than the topic). */
     void (*stop)(void *context, const struct err *err);

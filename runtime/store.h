@@ -121,7 +121,7 @@ struct store {
     void (*abandon)(void *self);
     struct pg *(*session)(void *self); /* of the worker; NULL: no PostgreSQL */
 
-    /* The relay's side. */
+    /* The relay's side. `partitions` counts the shards. */
     enum err_kind (*last_numbers)(void *self, uint64_t *numbers, int32_t partitions,
                                   struct err *err);
     /* Records of shard from number on, in order, up to max_bytes; each is a view for the call of
@@ -132,6 +132,8 @@ struct store {
     enum err_kind (*published)(void *self, uint64_t *numbers, int32_t partitions, struct err *err);
     enum err_kind (*note_published)(void *self, const uint64_t *numbers, const int64_t *offsets,
                                     int32_t partitions, struct err *err);
+    /* The shard's numbers go on behind this one. NULL: the store cannot. */
+    enum err_kind (*raise_last_number)(void *self, int32_t shard, uint64_t number, struct err *err);
     /* About once a minute: make and drop journal partitions. */
     enum err_kind (*maintain)(void *self, struct err *err);
     /* Dead letters that have no copy in their topic yet: each() returns true when it was sent. */

@@ -425,10 +425,10 @@ static enum err_kind may_drop(struct mongo *mongo, uint64_t first, const uint64_
     if (kind != ERR_OK || last == NULL)
         return kind;
     kind = batch_read(&batch, last, &arena, err);
-    if (kind != ERR_OK || batch.standing.partitions != partitions ||
+    if (kind != ERR_OK || batch.standing.partitions > partitions ||
         batch.standing.time_us > now_us - CHAIN_KEEP_US)
         return kind;
-    for (int32_t i = 0; i < partitions; i++)
+    for (int32_t i = 0; i < batch.standing.partitions; i++)
         if (batch.standing.last_numbers[i] > published[i])
             return ERR_OK;
     *may = true;

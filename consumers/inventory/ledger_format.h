@@ -42,7 +42,8 @@ struct standing {
     int64_t time_us;    /* UTC, by its writer's clock */
     struct view writer; /* who wrote it, and in which attempt: never the same twice */
     struct view warehouse;
-    int32_t partitions;           /* of the part's own topic: P */
+    int32_t partitions;           /* of the part's own topic, and one for what operators do: P. The
+                                     arrays have room for one more, zero when it was read */
     const uint64_t *last_numbers; /* P: the last number given in each shard */
     const uint64_t *published;    /* P: what the broker has acknowledged, as far as was known */
     const int64_t *published_offsets;

@@ -55,6 +55,7 @@ static enum history_writer writer_of_topic(enum topic topic)
         return HISTORY_FRAUD;
     case TOPIC_EMAILS:
     case TOPIC_PRODUCTS:
+    case TOPIC_OPS:
     case TOPIC_COUNT:
         break;
     }

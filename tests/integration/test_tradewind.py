@@ -93,6 +93,9 @@ def test_every_command_explains_itself(stack):
         ("dlq", "ls", "orders", "--dry-run"),
         ("dlq", "ls", "orders", "--since", "yesterday"),
         ("dlq", "show", "orders", "first"),
+        ("ops",),
+        ("ops", "log", "--part", "nobody"),
+        ("ops", "log", "--since", "once"),
         ("status", "--until-idle"),
     ],
 )

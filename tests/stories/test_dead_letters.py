@@ -2,6 +2,9 @@
 counted and changes nothing else; after five the part refuses another one, unless the operator insists. What an order could
 not end without is not dropped."""
 
+import getpass
+import json
+
 import pytest
 from records import again, forget_last, headers_of, renumbered
 
@@ -124,6 +127,36 @@ def test_inventorys_ledger_keeps_its_dead_letters_the_same_way(shop):
     assert now["attempts"] == 2 and "it still cannot be read" in now["error"]
     assert "no event" in stack.tradewind("dlq", "show", "inventory", letter["id"])
 
-    stack.tradewind("dlq", "drop", "inventory", letter["id"])
+    stack.tradewind("dlq", "drop", "inventory", letter["id"], "--because", "nobody's order")
     assert letter["id"] not in [row["id"] for row in listed(stack, "inventory")]
     assert stack.run_tradewind("dlq", "drop", "inventory", letter["id"]).returncode == 1
+
+
+@pytest.mark.parametrize("part", ["payment", "inventory", "analytics"])
+def test_what_was_done_is_told_by_the_part_that_did_it(shop, part):
+    stack = shop.stack
+    place = stack.produce(TOPIC, b"nothing", key=b"no order", partition=6)
+    letter = stack.wait_until(
+        lambda: [row for row in listed(stack, part) if (row["partition"], row["offset"]) == place],
+        what=f"{part} having set it aside",
+    )[0]
+
+    attempt(stack, part, letter, "--dry-run")
+    attempt(stack, part, letter, "--because", "is it mended?")
+    stack.tradewind("dlq", "drop", part, letter["id"], "--because", "it was \u00bbnobody's\u00ab")
+    stack.kill(part)
+
+    told = stack.wait_until(lambda: two(told_of(stack, part, letter)), what="both being told")
+    assert [(event["action"], event["reason"]) for event in told] == [
+        ("dead_letter.redrive", "is it mended?"),
+        ("dead_letter.drop", "it was \u00bbnobody's\u00ab"),
+    ]
+    assert {event["actor"] for event in told} == {getpass.getuser()}
+    assert json.loads(told[0]["before"])["attempts"] == 1
+    assert json.loads(told[0]["after"])[0]["attempts"] == 2
+    assert json.loads(told[1]["after"]) == [{"id": letter["id"], "outcome": "dropped"}]
+
+
+def told_of(stack, part, letter):
+    events = [record["data"] for record in stack.tradewind("ops", "log", "--part", part, "--json")]
+    return [event for event in events if event["subject"] == str(letter["id"])]
