@@ -79,10 +79,6 @@ struct bring_back {
     struct buf report; /* JSON: what became of it, and of those behind it */
 };
 
-/** Who asks, and why (?because=): copied into the request's arena. False: the reason is too long,
- * and the request has been answered. */
-bool operation_read(struct http_request *request, struct operation *out);
-
 struct query {
     struct query *next;
     struct http_request *request;

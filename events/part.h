@@ -137,6 +137,10 @@ int32_t host_shard_of(const struct host *host, struct view key);
 const struct schema_ids *
 host_schema_ids(const struct host *host); /* for event_decode; lookups only */
 
+/** Who asks, and why (?because=), for a command's operation; lives as long as the request. False:
+ * the reason is too long, and the request has been answered. HTTP thread. */
+bool operation_read(struct http_request *request, struct operation *out);
+
 /** Give a command to the worker. takes it on true; false: the inbox is full (answer 503). */
 bool host_submit(struct host *host, struct command *command);
 

@@ -39,17 +39,17 @@ static void print_table(const struct dlq_list *list, struct arena *arena)
     for (size_t i = 0; i < list->count; i++) {
         const struct json *dead = list->letters[i];
 
-        out_cell(&table, "%s", dlq_text(dead, "part", arena));
-        out_cell(&table, "%s", dlq_text(dead, "id", arena));
-        out_cell_in(&table, OUT_YELLOW, "%s", dlq_text(dead, "reason", arena));
-        out_cell(&table, "%s", dlq_text(dead, "type", arena));
-        out_cell(&table, "%s", dlq_text(dead, "key", arena));
-        out_cell(&table, "%s", dlq_text(dead, "topic", arena));
-        out_cell(&table, "%s/%s", dlq_text(dead, "partition", arena),
-                 dlq_text(dead, "offset", arena));
-        out_cell(&table, "%s", dlq_text(dead, "attempts", arena));
-        out_cell(&table, "%.19s", dlq_text(dead, "set_aside_at", arena));
-        out_cell(&table, "%s", dlq_text(dead, "error", arena));
+        out_cell(&table, "%s", part_text(dead, "part", arena));
+        out_cell(&table, "%s", part_text(dead, "id", arena));
+        out_cell_in(&table, OUT_YELLOW, "%s", part_text(dead, "reason", arena));
+        out_cell(&table, "%s", part_text(dead, "type", arena));
+        out_cell(&table, "%s", part_text(dead, "key", arena));
+        out_cell(&table, "%s", part_text(dead, "topic", arena));
+        out_cell(&table, "%s/%s", part_text(dead, "partition", arena),
+                 part_text(dead, "offset", arena));
+        out_cell(&table, "%s", part_text(dead, "attempts", arena));
+        out_cell(&table, "%.19s", part_text(dead, "set_aside_at", arena));
+        out_cell(&table, "%s", part_text(dead, "error", arena));
     }
     out_table_print(&table, stdout);
     printf("\n  tradewind dlq show PART ID     one of them whole\n"
@@ -139,11 +139,11 @@ static void print_letter(const struct json *letter, struct arena *arena)
     const struct json *event = json_member(letter, "event");
 
     for (const char *const *field = FIELDS; *field != NULL; field++)
-        printf("%-14s %s\n", *field, dlq_text(letter, *field, arena));
+        printf("%-14s %s\n", *field, part_text(letter, *field, arena));
     printf("\nheaders:\n");
     for (size_t i = 0; headers != NULL && i < headers->count; i++)
-        printf("  %-20s %s\n", dlq_text(&headers->items[i], "name", arena),
-               dlq_text(&headers->items[i], "value", arena));
+        printf("  %-20s %s\n", part_text(&headers->items[i], "name", arena),
+               part_text(&headers->items[i], "value", arena));
     if (event != NULL) {
         printf("\nevent:\n");
         for (size_t i = 0; i < event->count; i++) {
@@ -152,7 +152,7 @@ static void print_letter(const struct json *letter, struct arena *arena)
             putchar('\n');
         }
     } else {
-        printf("\nno event: %s\n", dlq_text(letter, "not_an_event", arena));
+        printf("\nno event: %s\n", part_text(letter, "not_an_event", arena));
     }
     print_bytes(letter);
 }
@@ -196,8 +196,8 @@ static void report(const struct dlq *dlq, const struct json *answer, struct aren
 
     for (size_t i = 0; letters != NULL && i < letters->count; i++)
         printf("%s%s: %s%s\n", i > 0 ? "  behind it " : "",
-               dlq_text(&letters->items[i], "id", arena), dlq->action.dry_run ? "would be " : "",
-               dlq_text(&letters->items[i], "outcome", arena));
+               part_text(&letters->items[i], "id", arena), dlq->action.dry_run ? "would be " : "",
+               part_text(&letters->items[i], "outcome", arena));
 }
 
 static void act_on(struct dlq *dlq, const char *part, const char *id, struct tally *tally)
@@ -243,8 +243,8 @@ static int choose(struct dlq *dlq, const char *part, const char ***ids, size_t *
     *ids = arena_array(&dlq->arena, list.count + 1, sizeof **ids);
     *count = 0;
     for (size_t i = 0; i < list.count; i++)
-        if (strcmp(dlq_text(list.letters[i], "reason", &dlq->arena), "parked") != 0)
-            (*ids)[(*count)++] = dlq_text(list.letters[i], "id", &dlq->arena);
+        if (strcmp(part_text(list.letters[i], "reason", &dlq->arena), "parked") != 0)
+            (*ids)[(*count)++] = part_text(list.letters[i], "id", &dlq->arena);
     return OPS_OK;
 }
 

@@ -3,7 +3,6 @@
 #define TRADEWIND_OPS_DLQ_H
 
 #include "ops/part_client.h"
-#include "runtime/json.h"
 
 /* Which letters are meant. NULL and 0: any. */
 struct dlq_filter {
@@ -40,8 +39,5 @@ struct dlq_action {
 enum err_kind dlq_act(const struct json **out, const char *part, const char *id,
                       const struct dlq_action *action, const char *token, struct arena *arena,
                       struct err *err);
-
-/** The text of a member, "-" when there is none or it is null. In the arena. */
-const char *dlq_text(const struct json *letter, const char *name, struct arena *arena);
 
 #endif

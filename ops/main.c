@@ -41,8 +41,15 @@ static const struct command COMMANDS[] = {
     {"order", "What happened to one order, over all topics, and what led to what", command_order,
      "ID [options]",
      "Reads the order's partition of each topic. Exit 1 when no topic knows the order."},
-    {"saga", "The table that the parts live by: explain it", ops_saga, "explain [PART] [options]",
-     NULL},
+    {"saga", "Orders that wait: which, for whom, why; and the table that the parts live by",
+     ops_saga, "stuck | explain [PART|ORDER] | cancel ORDER [options]",
+     "stuck           orders past their deadline, or longer in their state than is usual, and "
+     "what\n"
+     "                holds up the part they wait for\n"
+     "explain ORDER   what happened to it, for whom it waits, what may come next and why\n"
+     "explain [PART]  the saga's table; needs no server\n"
+     "cancel ORDER    the order service decides it and publishes order.cancelled\n\n"
+     "Exit 1 when orders are stuck, when there is no such order, or when the table refuses."},
     {"status", "The parts, what they lag behind, and the oldest unfinished order", command_status,
      "[options]", "Exit 1 when a part is not ready, 3 when one or the broker does not answer."},
     {"summary", "What has become of all orders: states, money, stock, mails, revenue",

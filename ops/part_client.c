@@ -8,10 +8,14 @@
 #include <pthread.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MS 2000
 #define PARALLEL 32
+/* Through the door: what an operator does may take its time. */
+#define ASK_MS 30000
+#define ASK_TRIES 5
 
 /* What the calls of one part_call_all share with the client's thread. */
 struct round {
@@ -101,6 +105,66 @@ enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena 
     http_client_free(client);
     pthread_cond_destroy(&round.wake);
     pthread_mutex_destroy(&round.lock);
+    return ERR_OK;
+}
+
+const char *part_text(const struct json *object, const char *name, struct arena *arena)
+{
+    const struct json *member = json_member(object, name);
+
+    if (member == NULL || member->kind == JSON_NULL)
+        return "-";
+    return arena_view(arena, member->text).data;
+}
+
+void part_add_parameter(struct buf *path, const char *name, const char *value)
+{
+    buf_printf(path, "%c%s=", memchr(path->data, '?', path->size) == NULL ? '?' : '&', name);
+    for (const unsigned char *c = (const unsigned char *)value; *c != '\0'; c++)
+        buf_printf(path, "%%%02X", *c);
+}
+
+static bool is_busy(const struct part_call *call)
+{
+    return call->status == 503 || call->status == 429;
+}
+
+/* The problem document that a part or the door answered with. */
+static enum err_kind refused(const struct part_call *call, struct arena *arena, struct err *err)
+{
+    struct json *problem;
+    const char *detail = "";
+
+    if (json_parse(&problem, call->body, arena, NULL) == ERR_OK)
+        detail = part_text(problem, "detail", arena);
+    return err_set(err, is_busy(call) ? ERR_RETRY : ERR_REJECT, "%s: %s (HTTP %d)", call->part,
+                   detail, call->status);
+}
+
+enum err_kind part_ask(const struct json **out, struct part_call *call, struct arena *arena,
+                       struct err *err)
+{
+    const struct timespec second = {.tv_sec = 1};
+    struct json *root;
+
+    call->through_door = true;
+    call->timeout_ms = ASK_MS;
+    for (int i = 1;; i++) {
+        enum err_kind kind = part_call_all(call, 1, arena, err);
+
+        if (kind != ERR_OK)
+            return kind;
+        if (!is_busy(call) || i == ASK_TRIES)
+            break;
+        nanosleep(&second, NULL);
+    }
+    if (call->status == 0)
+        return err_set(err, ERR_RETRY, "%s does not answer through the door", call->part);
+    if (call->status / 100 != 2)
+        return refused(call, arena, err);
+    if (json_parse_deep(&root, call->body, arena, NULL) != ERR_OK)
+        return err_set(err, ERR_REJECT, "%s answers something else than JSON", call->part);
+    *out = root;
     return ERR_OK;
 }
 

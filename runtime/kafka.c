@@ -184,18 +184,6 @@ uint64_t kafka_record_number(const rd_kafka_message_t *message)
     return (uint64_t)number;
 }
 
-bool kafka_record_is_of(const rd_kafka_message_t *message, const char *source)
-{
-    rd_kafka_headers_t *headers;
-    const void *value;
-    size_t size;
-
-    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           rd_kafka_header_get_last(headers, "ce_source", &value, &size) ==
-               RD_KAFKA_RESP_ERR_NO_ERROR &&
-           value != NULL && view_equals(view_of(value, size), source);
-}
-
 void kafka_headers_to_block(const rd_kafka_message_t *message, struct buf *out)
 {
     rd_kafka_headers_t *headers;

@@ -45,8 +45,6 @@ enum err_kind kafka_err_kind(rd_kafka_resp_err_t code);
 
 /** The number a record carries; 0: none, or no number. */
 uint64_t kafka_record_number(const rd_kafka_message_t *message);
-/** Whether the record's ce_source is this. */
-bool kafka_record_is_of(const rd_kafka_message_t *message, const char *source);
 
 /** Append the headers of a message as a header block (runtime/headers.h). */
 void kafka_headers_to_block(const rd_kafka_message_t *message, struct buf *out);

@@ -27,6 +27,7 @@ static const struct http_route routes[] = {
      orders_http_list},
     {HTTP_GET, "/orders/prices", ROLE_SERVICE | ROLE_OPERATOR, 0, orders_http_prices},
     {HTTP_GET, "/orders/prices/{sku}", ROLE_SERVICE | ROLE_OPERATOR, 0, orders_http_price},
+    {HTTP_GET, "/orders/stuck", ROLE_OPERATOR, 0, orders_http_stuck},
     {HTTP_GET, "/orders/{id}", ROLE_CUSTOMER | ROLE_SERVICE | ROLE_OPERATOR | ROLE_ANALYST, 0,
      orders_http_get},
     {HTTP_POST, "/orders/{id}/cancel", ROLE_CUSTOMER | ROLE_SERVICE | ROLE_OPERATOR, 0,
@@ -257,6 +258,25 @@ static enum err_kind act_place(struct unit *unit, struct place *place, struct er
     return ERR_OK;
 }
 
+static struct view state_as_json(enum saga_orders_state state, struct arena *arena)
+{
+    return arena_printf(arena, "{\"state\":\"%s\"}", saga_state_name(PART_ORDERS, (int)state));
+}
+
+static void record_cancel(struct unit *unit, const struct cancel *cancel,
+                          enum saga_orders_state before, enum saga_orders_state after)
+{
+    if (cancel->command.operation == NULL)
+        return;
+    unit_record(unit, &(struct action){
+                          .operation = cancel->command.operation,
+                          .name = "order.cancel",
+                          .subject = cancel->command.key,
+                          .before = state_as_json(before, unit_arena(unit)),
+                          .after = state_as_json(after, unit_arena(unit)),
+                      });
+}
+
 static enum err_kind act_cancel(struct unit *unit, struct cancel *cancel, struct err *err)
 {
     struct record *record = unit_state(unit, cancel->command.key);
@@ -265,6 +285,7 @@ static enum err_kind act_cancel(struct unit *unit, struct cancel *cancel, struct
         .caller = cancel->caller,
         .now_us = unit_now_us(unit),
     };
+    enum saga_orders_state before = record->order.progress.state;
     struct order_decision decision;
 
     cancel->not_found = record->order.progress.state == ORDERS_NONE ||
@@ -275,6 +296,7 @@ static enum err_kind act_cancel(struct unit *unit, struct cancel *cancel, struct
     if (order_decide(&decision, &record->order, &trigger, unit_arena(unit), err) != ERR_OK)
         return err->kind;
     carry_out(unit, record, &decision, NULL);
+    record_cancel(unit, cancel, before, record->order.progress.state);
     cancel->state = record->order.progress.state;
     cancel->reason = record->reason;
     return ERR_OK;

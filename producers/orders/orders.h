@@ -8,7 +8,8 @@
  *     orders_store.c    the reads and writes of a unit
  *     orders_look.c     carries out deadlines, watches the load
  *     orders_http.c     answers requests that change something
- *     orders_query.c    answers those that only read */
+ *     orders_query.c    answers those that only read
+ *     orders_stuck.c    finds the orders that wait too long */
 #ifndef TRADEWIND_ORDERS_H
 #define TRADEWIND_ORDERS_H
 
@@ -86,8 +87,9 @@ struct place {
 struct cancel {
     struct command command;
     struct http_request *http;
-    struct view only_customer; /* VIEW_NONE: whoever ordered */
-    const char *caller;        /* role, as the event's detail says it */
+    struct view only_customer;  /* VIEW_NONE: whoever ordered */
+    const char *caller;         /* role, as the event's detail says it */
+    struct operation operation; /* of an operator: it is recorded */
     enum saga_orders_state state;
     enum cancel_reason reason;
     bool not_found;
@@ -168,13 +170,20 @@ enum admission orders_admit(struct orders *orders, int64_t now_ms);
 void look_queue(struct look *look, struct unit *unit);
 enum err_kind look_read(struct look *look, struct unit *unit, struct err *err);
 
-/* --- orders_http.c, orders_query.c ---------------------------------------------------------- */
+/* --- orders_http.c, orders_query.c, orders_stuck.c
+ * ---------------------------------------------------------- */
 void orders_http_place(struct http_request *request, void *context);
 void orders_http_cancel(struct http_request *request, void *context);
 void orders_http_get(struct http_request *request, void *context);
 void orders_http_list(struct http_request *request, void *context);
 void orders_http_price(struct http_request *request, void *context);
 void orders_http_prices(struct http_request *request, void *context);
+void orders_http_stuck(struct http_request *request, void *context);
+
+/** Answer 503: the database is away, or a stored row is unreadable. Nothing the caller did. */
+void orders_query_failed(struct http_request *request, const struct err *err);
+/** "waits_for": the parts whose answer the order waits for. */
+void orders_put_waits(struct json_writer *json, struct order_progress progress);
 
 /** "out_of_stock" for OUT_OF_STOCK: a symbol of a schema as JSON and metrics have it. In the arena.
  */

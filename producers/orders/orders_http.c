@@ -304,12 +304,16 @@ void orders_http_cancel(struct http_request *request, void *context)
     cancel->http = request;
     cancel->only_customer = orders_only_customer(http_caller(request));
     cancel->caller = caller_name(http_caller(request)->role);
+    if (!operation_read(request, &cancel->operation))
+        return;
     cancel->command = (struct command){
         .kind = COMMAND_CANCEL,
         .key = id,
         .expires_ms = clock_monotonic_ms() + COMMAND_EXPIRES_MS,
         .done = cancel_done,
     };
+    if (http_caller(request)->role == ROLE_OPERATOR)
+        cancel->command.operation = &cancel->operation;
     if (!host_submit(orders->host, &cancel->command))
         busy(request, "too many requests wait already");
 }

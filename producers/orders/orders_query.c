@@ -44,7 +44,7 @@ static const struct pg_statement read_price = {
     "select sku, unit_price_minor, currency, kind, sold, event from products where sku = $1"};
 
 /* The database is away, or a stored row is unreadable: nothing the caller did. */
-static void fail(struct http_request *request, const struct err *err)
+void orders_query_failed(struct http_request *request, const struct err *err)
 {
     LOG_WARN("orders_query_failed", "a read for a request failed", log_err(err));
     http_reply_header(request, "Retry-After", "1");
@@ -97,7 +97,7 @@ static void put_lines(struct json_writer *json, const struct order_created *crea
     json_array_end(json);
 }
 
-static void put_waits(struct json_writer *json, struct order_progress progress)
+void orders_put_waits(struct json_writer *json, struct order_progress progress)
 {
     unsigned parts = order_progress_waits_for(progress);
 
@@ -164,7 +164,7 @@ static void put_order(struct json_writer *json, const struct found *found, struc
     json_member_text(json, "warehouse", created->warehouse);
     json_member_time_us(json, "created_at", created->occurred_at);
     json_member_time_us(json, "ordered_at", created->ordered_at);
-    put_waits(json, found->progress);
+    orders_put_waits(json, found->progress);
     put_lines(json, created, arena);
     put_history(json, found, arena);
     json_object_end(json);
@@ -197,11 +197,11 @@ static void answer_order(struct host *host, struct http_request *request, struct
 
     pg_arg_bytes(&args, found.order_id);
     if (pg_run(pg, &read_order, &args, &rows, &err) != ERR_OK) {
-        fail(request, &err);
+        orders_query_failed(request, &err);
     } else if (rows.count == 0 || (only.data != NULL && !view_equal(only, pg_bytes(&rows, 0, 0)))) {
         not_found(request, "order", found.order_id);
     } else if (find_order(&found, host, arena, &err) != ERR_OK) {
-        fail(request, &err);
+        orders_query_failed(request, &err);
     } else {
         put_order(&json, &found, arena);
         http_reply(request, 200, NULL, buf_view(&body));
@@ -321,7 +321,7 @@ static void answer_list(struct host *host, struct http_request *request, struct 
     json_array_start(&json);
     while (!list.at_end && list.given < list.limit && list.looked_at < READ_MAX) {
         if (read_some(&list, &json, pg, arena, &err) != ERR_OK) {
-            fail(request, &err);
+            orders_query_failed(request, &err);
             return;
         }
     }
@@ -369,7 +369,7 @@ static void answer_prices(struct host *host, struct http_request *request, struc
     pg_arg_bytes(&args, cursor.data != NULL ? cursor : VIEW_LITERAL(""));
     pg_arg_int8(&args, limit);
     if (pg_run(pg, &read_prices, &args, &rows, &err) != ERR_OK) {
-        fail(request, &err);
+        orders_query_failed(request, &err);
         return;
     }
     json_object_start(&json);
@@ -402,7 +402,7 @@ static void answer_price(struct host *host, struct http_request *request, struct
     (void)host;
     pg_arg_bytes(&args, sku); /* none, when it is no SKU: then no row is equal to it */
     if (pg_run(pg, &read_price, &args, &rows, &err) != ERR_OK) {
-        fail(request, &err);
+        orders_query_failed(request, &err);
     } else if (rows.count == 0) {
         not_found(request, "price for SKU", written);
     } else {

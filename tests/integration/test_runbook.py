@@ -43,7 +43,11 @@ def nothing(shop):
     return {}
 
 
-TESTS = {"Dead letters": dead_letters, "Who did what": nothing}
+def an_order(shop):
+    return {"ORDER": shop.order((shop.product(), 1))}
+
+
+TESTS = {"Orders that wait": an_order, "Dead letters": dead_letters, "Who did what": nothing}
 
 
 @pytest.mark.parametrize("section", TESTS)

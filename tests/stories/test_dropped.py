@@ -43,6 +43,8 @@ def test_a_dropped_order_created_and_a_late_redrive(outdated_shop):
     for letters in (first, second):
         assert [letter["reason"] for letter in letters] == ["unknown_schema", "parked"]
     assert shop.get(dropped)["waits_for"] == shop.get(redriven)["waits_for"] == ["payment"]
+    explained = stack.tradewind("saga", "explain", dropped)
+    assert "order.created in the dead letters (unknown_schema" in explained and f"dlq show payment {first[0]['id']}" in explained
 
     would = stack.tradewind("dlq", "drop", "payment", first[0]["id"], "--dry-run")
     assert "would be dropped" in would and f"behind it {first[1]['id']}: would be applied" in would
