@@ -30,13 +30,17 @@ void log_append(struct world *world, enum topic topic, int shard, uint64_t numbe
                 world->ready |= bit_of(ACTOR_WORK, part, i);
 }
 
+/* One owner at most, and nothing of a former one is still under way. */
 static bool is_relayed_by_one(const struct world *world, enum saga_part part, int shard)
 {
-    int owners = 0;
+    int writers = 0;
 
-    for (int i = 0; i < INSTANCES; i++)
-        owners += world->instances[part][i].alive && world->instances[part][i].shards[shard].owned;
-    return owners <= 1;
+    for (int i = 0; i < INSTANCES; i++) {
+        const struct relay_shard *relayed = &world->instances[part][i].shards[shard];
+
+        writers += relayed->owned || relayed->flight_count > 0;
+    }
+    return writers <= 1;
 }
 
 static bool has_ghost(const struct world *world, enum topic topic, int shard)
