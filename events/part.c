@@ -5,6 +5,7 @@
 #include "runtime/log.h"
 #include "runtime/metrics.h"
 #include "runtime/murmur2.h"
+#include "runtime/own_topic.h"
 #include "runtime/pg_store.h"
 
 #include <sodium.h>
@@ -419,6 +420,15 @@ static enum err_kind check_topics(struct host *host, struct err *err)
     return kind;
 }
 
+static enum err_kind check_own_topic(struct host *host, struct err *err)
+{
+    /* A store that one instance leads is read when it leads. */
+    if (host->part->publishes == TOPIC_NONE || host->part->lead_topic != NULL)
+        return ERR_OK;
+    return own_topic_check(setting_text("TRADEWIND_KAFKA"), topic_name(host->part->publishes),
+                           host->partitions, &host->store, err);
+}
+
 static enum err_kind open_schemas(struct host *host, struct err *err)
 {
     return schema_ids_open(&host->ids, setting_text("TRADEWIND_SCHEMAS"),
@@ -534,6 +544,8 @@ static enum err_kind start_all(struct host *host, struct err *err)
         kind = wait_for(host, "its database", open_store, err);
     if (kind == ERR_OK)
         kind = wait_for(host, "its topics", check_topics, err);
+    if (kind == ERR_OK)
+        kind = wait_for(host, "its own topic", check_own_topic, err);
     if (kind == ERR_OK && host->part->start != NULL)
         kind = wait_for(host, "what the part needs", host->part->start, err);
     if (kind == ERR_OK)
