@@ -110,6 +110,9 @@ struct host {
     atomic_bool was_ready;                /* once since the start */
 
     /* worker */
+    bool none_undecided; /* undecided.c */
+    int64_t undecided_at_ms;
+    size_t undecided;        /* under way */
     struct arena arena;      /* of the batch: decoded records */
     struct arena unit_arena; /* of one unit made of it */
     struct intake_record *records;
@@ -150,6 +153,9 @@ void dead_letters_list(struct http_request *request, void *context);
 void dead_letters_show(struct http_request *request, void *context);
 void dead_letters_redrive(struct http_request *request, void *context);
 void dead_letters_drop(struct http_request *request, void *context);
+
+/* undecided.c */
+void undecided_tick(struct host *host, int64_t now_ms);
 
 /* unit.c */
 /** Collect keys, shards and marks of the items. */

@@ -22,8 +22,7 @@
 #define TRADEWIND_EVENTS_PART_H
 
 #include "events/catalog.h"
-#include "events/envelope.h"
-#include "events/events_generated.h"
+#include "events/event.h"
 #include "runtime/arena.h"
 #include "runtime/err.h"
 #include "runtime/http.h"
@@ -33,16 +32,6 @@
 
 struct host; /* the running part */
 struct unit; /* one unit of work */
-
-/* An event as a part sees it. data is the generated struct of its type. Lives as long as the unit.
- */
-struct event {
-    enum event_type type;
-    const void *data;
-    const struct envelope *envelope; /* id, subject (the key), number, time, correlation */
-    int32_t shard;
-    bool redriven; /* out of the dead letters: later than its neighbours */
-};
 
 /* Who asked for something that only operators do, and why. */
 struct operation {

@@ -661,6 +661,7 @@ enum err_kind worker_run(struct host *host, struct err *err)
             tick_ms = now_ms + TICK_MS;
             if (host->intake != NULL && (kind = intake_tick(host->intake, now_ms, err)) == ERR_STOP)
                 return kind;
+            undecided_tick(host, now_ms);
             if (host->part->tick != NULL)
                 host->part->tick(host, now_ms);
             if (now_ms >= trim_ms) {

@@ -41,6 +41,8 @@ static const struct command COMMANDS[] = {
     {"order", "What happened to one order, over all topics, and what led to what", command_order,
      "ID [options]",
      "Reads the order's partition of each topic. Exit 1 when no topic knows the order."},
+    {"replay", "Rebuild a part's state from the topics, prove that it is equal, put it in place",
+     command_in_replay, "PART [options]", NULL},
     {"saga", "Orders that wait: which, for whom, why; and the table that the parts live by",
      ops_saga, "stuck | explain [PART|ORDER] | cancel ORDER [options]",
      "stuck           orders past their deadline, or longer in their state than is usual, and "

@@ -4,6 +4,9 @@
 #include "ops/commands.h"
 #include "runtime/log.h"
 
+#include <assert.h>
+#include <string.h>
+
 /* clang-format off */
 static const struct setting SETTINGS[] = {
     /* name, fallback, check, min, max, choices, help */
@@ -14,12 +17,18 @@ static const struct setting SETTINGS[] = {
 };
 /* clang-format on */
 
-int ops_settings(const struct command *command)
+int ops_settings_with(const struct command *command, const struct setting *more, size_t more_count)
 {
+    size_t own_count = sizeof SETTINGS / sizeof SETTINGS[0];
+    /* The settings point into it for as long as the program runs. */
+    static struct setting rows[32];
     struct err err = {0};
 
-    if (settings_load("tradewind", SETTINGS, sizeof SETTINGS / sizeof SETTINGS[0], &err) ==
-        ERR_OK) {
+    assert(own_count + more_count <= sizeof rows / sizeof rows[0]);
+    memcpy(rows, SETTINGS, sizeof SETTINGS);
+    if (more_count > 0)
+        memcpy(rows + own_count, more, more_count * sizeof *more);
+    if (settings_load("tradewind", rows, own_count + more_count, &err) == ERR_OK) {
         log_start("tradewind", "cli", LOG_LEVEL_ERROR); /* a command says itself what went wrong */
         return OPS_OK;
     }
@@ -27,6 +36,11 @@ int ops_settings(const struct command *command)
     fprintf(stderr,
             "In a checkout, ./tradewind runs this command with the settings of its local stack.\n");
     return OPS_USAGE;
+}
+
+int ops_settings(const struct command *command)
+{
+    return ops_settings_with(command, NULL, 0);
 }
 
 int ops_failed(const struct command *command, const struct err *err)

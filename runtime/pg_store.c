@@ -160,6 +160,10 @@ static const struct pg_statement DEAD_LIST = {
 static const struct pg_statement DEAD_FIND = {
     "dead_find", "select " DEAD_COLUMNS("value") " from dead_letters where id = $1"};
 
+static const struct pg_statement UNDECIDED = {
+    "undecided", "select min(id) from dead_letters where number is not null group by key "
+                 "having (array_agg(reason order by id))[1] = 'undecided' order by 1 limit $1"};
+
 static const struct pg_statement JOURNAL_PARTITIONS = {
     "journal_partitions",
     "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid "
@@ -880,6 +884,25 @@ static enum err_kind store_find_dead_letter(void *self, int64_t id, const struct
     return ERR_OK;
 }
 
+static enum err_kind store_undecided(void *self, int64_t *ids, size_t max, size_t *count,
+                                     struct err *err)
+{
+    struct pg_store *store = self;
+    struct pg_args args = {0};
+    struct pg_rows rows;
+    enum err_kind kind = session(store, &store->worker, err);
+
+    pg_arg_int8(&args, (int64_t)max);
+    if (kind == ERR_OK)
+        kind = pg_run(store->worker, &UNDECIDED, &args, &rows, err);
+    if (kind != ERR_OK)
+        return kind;
+    *count = (size_t)rows.count;
+    for (int i = 0; i < rows.count; i++)
+        ids[i] = pg_int(&rows, i, 0);
+    return ERR_OK;
+}
+
 /* --- Opening and closing -------------------------------------------------------------------- */
 
 static void store_close(void *self)
@@ -955,6 +978,7 @@ enum err_kind pg_store_open(struct store *out, const char *conninfo, const char 
         .load_dead_letters = store_load_dead_letters,
         .list_dead_letters = store_list_dead_letters,
         .find_dead_letter = store_find_dead_letter,
+        .undecided = store_undecided,
         .close = store_close,
     };
     return ERR_OK;

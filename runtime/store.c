@@ -7,6 +7,7 @@ static const char *const REASONS[] = {
     [DEAD_IMPOSSIBLE] = "impossible",
     [DEAD_REFUSED] = "refused",
     [DEAD_PARKED] = "parked",
+    [DEAD_UNDECIDED] = "undecided",
 };
 
 const char *dead_reason_name(enum dead_reason reason)

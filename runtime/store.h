@@ -52,6 +52,7 @@ enum dead_reason {
     DEAD_IMPOSSIBLE,     /* no row of the saga table knows it: alarm */
     DEAD_REFUSED,        /* the part could not apply it */
     DEAD_PARKED,         /* behind a dead letter of its key */
+    DEAD_UNDECIDED,      /* a loss took its outcome, and a replay left it to be decided again */
 };
 
 struct dead_letter {
@@ -152,6 +153,9 @@ struct store {
     /* One of them, whole, in arena; *out NULL: there is none. Any thread. */
     enum err_kind (*find_dead_letter)(void *self, int64_t id, const struct dead_letter **out,
                                       struct arena *arena, struct err *err);
+    /* The first dead letter of each key that begins with an undecided one. Worker. May be NULL. */
+    enum err_kind (*undecided)(void *self, int64_t *ids, size_t max, size_t *count,
+                               struct err *err);
     void (*close)(void *self);
 };
 

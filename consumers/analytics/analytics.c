@@ -12,7 +12,7 @@ struct record {
     const struct event *upserted, *withdrawn;
 };
 
-static struct rows *rows_of(struct unit *unit)
+static struct pg_batch *rows_of(struct unit *unit)
 {
     return host_context(unit_host(unit));
 }
@@ -20,13 +20,13 @@ static struct rows *rows_of(struct unit *unit)
 static enum err_kind start(struct host *host, struct err *err)
 {
     (void)err;
-    host_set_context(host, mem_alloc(sizeof(struct rows)));
+    host_set_context(host, mem_alloc(ROWS_COUNT * sizeof(struct pg_batch)));
     return ERR_OK;
 }
 
 static void stop(struct host *host)
 {
-    struct rows *rows = host_context(host);
+    struct pg_batch *rows = host_context(host);
 
     rows_clear(rows);
     host_set_context(host, NULL);
@@ -54,7 +54,7 @@ static enum err_kind react(struct unit *unit, const struct event *event, struct 
 
 static void save(struct unit *unit)
 {
-    struct rows *rows = rows_of(unit);
+    struct pg_batch *rows = rows_of(unit);
     const struct view *keys;
     size_t count = unit_keys(unit, &keys);
 

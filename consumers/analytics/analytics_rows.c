@@ -2,14 +2,11 @@
 
 #include <ctype.h>
 
-/* --- Statements ------------------------------------------------------------------------------- */
+/* --- Statements, for the part and for a replay -------------------------------------------------
+ */
 
-static const struct {
-    struct pg_statement insert;
-    enum pg_element elements[PG_BATCH_COLUMNS];
-    int column_count;
-} facts[FACT_COUNT] = {
-    [FACT_ORDERS] =
+const struct fold_write analytics_writes[ROWS_COUNT] = {
+    [ROWS_ORDERS] =
         {{"analytics_orders",
           "insert into fact_orders (order_id, customer_id, country, ordered_at, currency,"
           "                         total_minor, line_count, event, at)"
@@ -20,7 +17,7 @@ static const struct {
           "        u(id, customer_id, country, ordered_us, currency, total, lines, event, us)"},
          {PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_INT4, PG_TEXT, PG_INT8},
          9},
-    [FACT_LINES] =
+    [ROWS_LINES] =
         {{"analytics_lines",
           "insert into fact_lines (order_id, line, sku, kind, quantity, unit_price_minor,"
           "                        amount_minor, event)"
@@ -28,14 +25,14 @@ static const struct {
           "                      $6::bigint[], $7::bigint[], $8::text[])"},
          {PG_TEXT, PG_INT4, PG_TEXT, PG_TEXT, PG_INT8, PG_INT8, PG_INT8, PG_TEXT},
          8},
-    [FACT_CONFIRMATIONS] =
+    [ROWS_CONFIRMATIONS] =
         {{"analytics_confirmations",
           "insert into fact_confirmations (order_id, event, at)"
           " select id, event, utc(us) from unnest($1::text[], $2::text[], $3::bigint[])"
           "        u(id, event, us)"},
          {PG_TEXT, PG_TEXT, PG_INT8},
          3},
-    [FACT_CANCELLATIONS] =
+    [ROWS_CANCELLATIONS] =
         {{"analytics_cancellations",
           "insert into fact_cancellations (order_id, reason, was, event, at)"
           " select id, reason, was, event, utc(us)"
@@ -43,14 +40,14 @@ static const struct {
           "        u(id, reason, was, event, us)"},
          {PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
          5},
-    [FACT_CLOSURES] = {{"analytics_closures",
+    [ROWS_CLOSURES] = {{"analytics_closures",
                         "insert into fact_closures (order_id, outcome, event, at)"
                         " select id, outcome, event, utc(us)"
                         "   from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])"
                         "        u(id, outcome, event, us)"},
                        {PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
                        4},
-    [FACT_PAYMENTS] =
+    [ROWS_PAYMENTS] =
         {{"analytics_payments",
           "insert into fact_payments (order_id, kind, amount_minor, currency, provider,"
           "                           provider_ref, code, event, at)"
@@ -60,51 +57,48 @@ static const struct {
           "        u(id, kind, amount, currency, provider, provider_ref, code, event, us)"},
          {PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
          9},
+    [ROWS_PRODUCTS] =
+        {{"analytics_products",
+          "insert into dim_products as p (sku, name, kind, category, unit_price_minor, currency,"
+          "                               sold, event, number, at)"
+          " select sku, name, kind, category, price, currency, true, event, number, utc(us)"
+          "   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[],"
+          "               $7::text[], $8::bigint[], $9::bigint[])"
+          "        u(sku, name, kind, category, price, currency, event, number, us)"
+          " on conflict (sku) do update set name = excluded.name, kind = excluded.kind,"
+          "   category = excluded.category, unit_price_minor = excluded.unit_price_minor,"
+          "   currency = excluded.currency, sold = true, event = excluded.event,"
+          "   number = excluded.number, at = excluded.at"
+          " where p.number < excluded.number"},
+         {PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_TEXT, PG_INT8, PG_INT8},
+         9},
+    [ROWS_WITHDRAWALS] =
+        {{"analytics_withdrawals",
+          "update dim_products p set sold = false, event = u.event, number = u.number,"
+          "                          at = utc(u.us)"
+          "  from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])"
+          "       u(sku, event, number, us)"
+          " where p.sku = u.sku and p.number < u.number"},
+         {PG_TEXT, PG_TEXT, PG_INT8, PG_INT8},
+         4},
 };
 
-static const struct pg_statement upsert_products = {
-    "analytics_products",
-    "insert into dim_products as p (sku, name, kind, category, unit_price_minor, currency, sold,"
-    "                               event, number, at)"
-    " select sku, name, kind, category, price, currency, true, event, number, utc(us)"
-    "   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[],"
-    "               $7::text[], $8::bigint[], $9::bigint[])"
-    "        u(sku, name, kind, category, price, currency, event, number, us)"
-    " on conflict (sku) do update set name = excluded.name, kind = excluded.kind,"
-    "   category = excluded.category, unit_price_minor = excluded.unit_price_minor,"
-    "   currency = excluded.currency, sold = true, event = excluded.event,"
-    "   number = excluded.number, at = excluded.at"
-    " where p.number < excluded.number"};
-
-static const struct pg_statement withdraw_products = {
-    "analytics_withdrawals",
-    "update dim_products p set sold = false, event = u.event, number = u.number, at = utc(u.us)"
-    "  from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) u(sku, event, number, us)"
-    " where p.sku = u.sku and p.number < u.number"};
-
-void rows_start(struct rows *rows)
+void rows_start(struct pg_batch rows[ROWS_COUNT])
 {
-    for (size_t i = 0; i < FACT_COUNT; i++)
-        pg_batch_start(&rows->facts[i], facts[i].elements, facts[i].column_count);
-    PG_BATCH_START(&rows->products, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_TEXT,
-                   PG_INT8, PG_INT8);
-    PG_BATCH_START(&rows->withdrawals, PG_TEXT, PG_TEXT, PG_INT8, PG_INT8);
+    for (size_t i = 0; i < ROWS_COUNT; i++)
+        pg_batch_start(&rows[i], analytics_writes[i].elements, analytics_writes[i].column_count);
 }
 
-void rows_clear(struct rows *rows)
+void rows_clear(struct pg_batch rows[ROWS_COUNT])
 {
-    for (size_t i = 0; i < FACT_COUNT; i++)
-        pg_batch_clear(&rows->facts[i]);
-    pg_batch_clear(&rows->products);
-    pg_batch_clear(&rows->withdrawals);
+    for (size_t i = 0; i < ROWS_COUNT; i++)
+        pg_batch_clear(&rows[i]);
 }
 
-void rows_queue(const struct rows *rows, struct pg *pg)
+void rows_queue(const struct pg_batch rows[ROWS_COUNT], struct pg *pg)
 {
-    for (size_t i = 0; i < FACT_COUNT; i++)
-        pg_batch_queue(&rows->facts[i], pg, &facts[i].insert);
-    pg_batch_queue(&rows->products, pg, &upsert_products);
-    pg_batch_queue(&rows->withdrawals, pg, &withdraw_products);
+    for (size_t i = 0; i < ROWS_COUNT; i++)
+        pg_batch_queue(&rows[i], pg, &analytics_writes[i].statement);
 }
 
 /* --- Rows of orders --------------------------------------------------------------------------- */
@@ -239,34 +233,35 @@ static bool read_payment(struct payment *out, const struct event *event)
     return true;
 }
 
-void rows_add_fact(struct rows *rows, const struct event *event, struct arena *arena)
+void rows_add_fact(struct pg_batch rows[ROWS_COUNT], const struct event *event, struct arena *arena)
 {
     struct payment payment;
 
     if (event->type == EVENT_ORDER_CREATED) {
-        add_order(rows->facts[FACT_ORDERS].columns, event->data, event);
-        add_lines(rows->facts[FACT_LINES].columns, event->data, event, arena);
+        add_order(rows[ROWS_ORDERS].columns, event->data, event);
+        add_lines(rows[ROWS_LINES].columns, event->data, event, arena);
     } else if (event->type == EVENT_ORDER_CONFIRMED) {
-        add_confirmation(rows->facts[FACT_CONFIRMATIONS].columns, event->data, event);
+        add_confirmation(rows[ROWS_CONFIRMATIONS].columns, event->data, event);
     } else if (event->type == EVENT_ORDER_CANCELLED) {
-        add_cancellation(rows->facts[FACT_CANCELLATIONS].columns, event->data, event, arena);
+        add_cancellation(rows[ROWS_CANCELLATIONS].columns, event->data, event, arena);
     } else if (event->type == EVENT_ORDER_CLOSED) {
-        add_closure(rows->facts[FACT_CLOSURES].columns, event->data, event, arena);
+        add_closure(rows[ROWS_CLOSURES].columns, event->data, event, arena);
     } else if (read_payment(&payment, event)) {
-        add_payment(rows->facts[FACT_PAYMENTS].columns, &payment, event);
+        add_payment(rows[ROWS_PAYMENTS].columns, &payment, event);
     }
 }
 
 /* --- Rows of products ------------------------------------------------------------------------- */
 
-void rows_add_product(struct rows *rows, const struct event *event, struct arena *arena)
+void rows_add_product(struct pg_batch rows[ROWS_COUNT], const struct event *event,
+                      struct arena *arena)
 {
     struct pg_column *columns;
 
     if (event->type == EVENT_PRODUCT_UPSERTED) {
         const struct product_upserted *product = event->data;
 
-        columns = rows->products.columns;
+        columns = rows[ROWS_PRODUCTS].columns;
         pg_column_bytes(&columns[0], event->envelope->subject);
         pg_column_bytes(&columns[1], product->name);
         pg_column_bytes(&columns[2], symbol(product_kind_name(product->kind), arena));
@@ -279,7 +274,7 @@ void rows_add_product(struct rows *rows, const struct event *event, struct arena
     } else if (event->type == EVENT_PRODUCT_WITHDRAWN) {
         const struct product_withdrawn *product = event->data;
 
-        columns = rows->withdrawals.columns;
+        columns = rows[ROWS_WITHDRAWALS].columns;
         pg_column_bytes(&columns[0], event->envelope->subject);
         pg_column_bytes(&columns[1], event->envelope->id);
         pg_column_int8(&columns[2], (int64_t)event->envelope->number);

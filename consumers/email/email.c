@@ -100,10 +100,12 @@ static void lost(struct host *host, enum topic topic, int32_t shard)
 /* --- A unit of work --------------------------------------------------------------------------- */
 
 /* What the mail will have to say of the event. */
-static void queue_mail(struct mail_state *mail, const struct event *event)
+static void queue_mail(struct mail_state *mail, const struct event *event, int64_t now_us)
 {
     mail->is_queued = true;
     mail->cause = event->envelope->id;
+    /* Brought back: what is older than a day is nobody's news any more, and is given up. */
+    mail->queued_us = event->redriven ? event->envelope->time_us : now_us;
     if (event->type == EVENT_ORDER_CANCELLED) {
         const struct order_cancelled *cancelled = event->data;
 
@@ -125,15 +127,15 @@ static enum err_kind react(struct unit *unit, const struct event *event, struct 
     const struct saga_step *step;
 
     if (event->type == EVENT_ORDER_CREATED)
-        return email_encode_created(&record->created, event->data, unit_host(unit),
-                                    unit_arena(unit), err);
+        return email_keep_order(&record->created, event->data, host_schema_ids(unit_host(unit)),
+                                unit_arena(unit), err);
     if (kind == MAIL_KIND_UNKNOWN)
         return ERR_OK;
     if (email_decide(&step, mail->state, saga_trigger_of(event->type), event->envelope->subject,
                      kind, err) != ERR_OK)
         return err->kind;
     mail->state = (enum saga_email_state)step->next;
-    queue_mail(mail, event);
+    queue_mail(mail, event, unit_now_us(unit));
     return ERR_OK;
 }
 

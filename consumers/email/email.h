@@ -24,6 +24,7 @@ struct mail_state {
     enum saga_email_state state;
     struct view cause; /* ce_id of the event that it tells */
     bool is_queued;    /* by this unit: the rest of the row */
+    int64_t queued_us;
     enum cancel_reason reason;
     enum order_stage was;
     int64_t amount_minor;
@@ -66,9 +67,6 @@ static inline struct email *email_of(const struct host *host)
 void email_load(struct unit *unit);
 enum err_kind email_loaded(struct unit *unit, struct err *err);
 void email_save(struct unit *unit);
-/** What is kept of an order, as bytes in the arena. Errors  ERR_REJECT: it cannot be written */
-enum err_kind email_encode_created(struct view *out, const struct order_created *created,
-                                   const struct host *host, struct arena *arena, struct err *err);
 /** Rows of owed_mails in the shard. */
 enum err_kind email_count_owed(int64_t *out, struct pg *pg, int32_t shard, struct err *err);
 

@@ -1,5 +1,7 @@
 #include "consumers/email/email_decide.h"
 
+#include "events/codec.h"
+
 #define PAUSE_FIRST_US INT64_C(1000000)
 #define PAUSE_MAX_US (300 * INT64_C(1000000))
 
@@ -78,4 +80,19 @@ int64_t email_pause_us(int64_t attempts)
     for (int64_t i = 1; i < attempts && pause_us < PAUSE_MAX_US; i++)
         pause_us *= 2;
     return pause_us < PAUSE_MAX_US ? pause_us : PAUSE_MAX_US;
+}
+
+enum err_kind email_keep_order(struct view *out, const struct order_created *created,
+                               const struct schema_ids *ids, struct arena *arena, struct err *err)
+{
+    struct order_created kept = *created;
+    AUTO(buf_clear) struct buf bytes = {0};
+
+    kept.payment_token = VIEW_LITERAL("");
+    kept.idempotency_key = VIEW_NONE;
+    kept.request_hash = VIEW_LITERAL("");
+    if (event_encode(&bytes, EVENT_ORDER_CREATED, &kept, ids, err) != ERR_OK)
+        return err->kind;
+    *out = arena_view(arena, buf_view(&bytes));
+    return ERR_OK;
 }

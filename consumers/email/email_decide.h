@@ -4,6 +4,7 @@
 #define TRADEWIND_EMAIL_DECIDE_H
 
 #include "events/events_generated.h"
+#include "events/ids.h"
 #include "runtime/arena.h"
 #include "runtime/err.h"
 #include "saga/saga.h"
@@ -30,6 +31,10 @@ struct view email_message_id(enum mail_kind kind, struct view order_id, const ch
 /** The text with every word that has an @ in it replaced: reasons are published, addresses never.
  */
 struct view email_without_addresses(const char *text, struct arena *arena);
+
+/** What is kept of an order, as bytes in the arena. Errors  ERR_REJECT: it cannot be written */
+enum err_kind email_keep_order(struct view *out, const struct order_created *created,
+                               const struct schema_ids *ids, struct arena *arena, struct err *err);
 
 /** How long to wait after so many attempts, at least one, that the mail server did not take. */
 int64_t email_pause_us(int64_t attempts);

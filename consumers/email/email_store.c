@@ -5,7 +5,6 @@
  * choice.
  */
 #include "consumers/email/email.h"
-#include "events/codec.h"
 
 static const struct pg_statement read_owed = {
     "email_read_owed",
@@ -144,7 +143,7 @@ static void save_owed(struct unit *unit, struct pg_batch *batch, size_t count,
         add_key(batch, unit, keys[i / MAIL_KIND_COUNT]);
         pg_column_int2(&columns[2], (int16_t)(i % MAIL_KIND_COUNT));
         pg_column_bytes(&columns[3], mail->cause);
-        pg_column_int8(&columns[4], unit_now_us(unit));
+        pg_column_int8(&columns[4], mail->queued_us);
         pg_column_int2(&columns[5], (int16_t)mail->reason);
         pg_column_int2(&columns[6], (int16_t)mail->was);
         pg_column_int8(&columns[7], mail->amount_minor);
@@ -197,23 +196,8 @@ void email_save(struct unit *unit)
     save_settled(unit, batch, count, keys);
 }
 
-/* --- Orders, and counting -----------------------------------------------------------------------
+/* --- Counting -----------------------------------------------------------------------------------
  */
-
-enum err_kind email_encode_created(struct view *out, const struct order_created *created,
-                                   const struct host *host, struct arena *arena, struct err *err)
-{
-    struct order_created kept = *created;
-    AUTO(buf_clear) struct buf bytes = {0};
-
-    kept.payment_token = VIEW_LITERAL("");
-    kept.idempotency_key = VIEW_NONE;
-    kept.request_hash = VIEW_LITERAL("");
-    if (event_encode(&bytes, EVENT_ORDER_CREATED, &kept, host_schema_ids(host), err) != ERR_OK)
-        return err->kind;
-    *out = arena_view(arena, buf_view(&bytes));
-    return ERR_OK;
-}
 
 enum err_kind email_count_owed(int64_t *out, struct pg *pg, int32_t shard, struct err *err)
 {

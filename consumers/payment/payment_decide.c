@@ -45,7 +45,7 @@ static bool is_answer(enum saga_trigger trigger)
            trigger == TRIGGER_PROVIDER_DONE;
 }
 
-static unsigned seen_bit(enum saga_trigger trigger)
+unsigned payment_seen_by(enum saga_trigger trigger)
 {
     switch ((int)trigger) {
     case TRIGGER_ORDER_CREATED:
@@ -112,7 +112,7 @@ enum err_kind payment_decide(struct payment_decision *out, const struct payment_
                        why != NULL ? why->because : "the saga table does not know it");
     }
     *out = (struct payment_decision){.step = step, .next = *memory, .call = call_of(step->action)};
-    out->next.seen |= seen_bit(trigger);
+    out->next.seen |= payment_seen_by(trigger);
     if (is_answer(trigger))
         out->next.owed = CALL_NONE;
     if (out->call != CALL_NONE)

@@ -31,6 +31,9 @@ enum payment_seen {
     SEEN_CANCELLED = 4,
 };
 
+/** The bit of a trigger; 0: nothing that has to be remembered. */
+unsigned payment_seen_by(enum saga_trigger trigger);
+
 struct payment_memory {
     enum saga_payment_state settled; /* what was published last; PAYMENT_NONE: nothing */
     unsigned seen;                   /* enum payment_seen */

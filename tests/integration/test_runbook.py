@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 from local_stack import CHECKOUT
+from records import number_of
 
 SECTIONS = dict(
     part.split("\n", 1) for part in (CHECKOUT / "docs" / "runbook.md").read_text().split("\n## ")[1:]
@@ -47,7 +48,14 @@ def an_order(shop):
     return {"ORDER": shop.order((shop.product(), 1))}
 
 
-TESTS = {"Orders that wait": an_order, "Dead letters": dead_letters, "Who did what": nothing}
+def a_payment(shop):
+    order = shop.order((shop.product(), 1))
+    shop.wait_for(order, "fulfilled")
+    event = shop.records("shop.payments.v1", order)[0]
+    return {"TIME": "2026-01-01T00:00:00Z", "POSITION": f"payment/{event.partition()}/{number_of(event)}"}
+
+
+TESTS = {"Rebuild a part's state": a_payment, "Orders that wait": an_order, "Dead letters": dead_letters, "Who did what": nothing}
 
 
 @pytest.mark.parametrize("section", TESTS)

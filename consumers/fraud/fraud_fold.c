@@ -1,0 +1,153 @@
+/* Fraud's tables as folds of topics: verdicts of its own, tombstones and customer_orders of its
+ * inputs. */
+#include "consumers/fraud/fraud_history.h"
+#include "consumers/fraud/fraud_rules.h"
+#include "events/fold.h"
+#include "saga/saga.h"
+
+extern const struct pg_migration fraud_scripts[];
+extern const size_t fraud_script_count;
+
+enum { WRITE_VERDICTS, WRITE_TOMBSTONES, WRITE_ORDERS, WRITE_DROP };
+
+static const struct fold_write writes[] = {
+    [WRITE_VERDICTS] = {{"fraud_fold_verdicts",
+                         "insert into verdicts (order_id, flagged, score)"
+                         " select * from unnest($1::text[], $2::bool[], $3::int[])"},
+                        {PG_TEXT, PG_BOOL, PG_INT4},
+                        3},
+    [WRITE_TOMBSTONES] = {{"fraud_fold_tombstones",
+                           "insert into tombstones (order_id) select * from unnest($1::text[])"
+                           " on conflict do nothing"},
+                          {PG_TEXT},
+                          1},
+    [WRITE_ORDERS] = {{"fraud_fold_orders",
+                       "insert into customer_orders (customer_id, ordered_us, order_id)"
+                       " select * from unnest($1::text[], $2::bigint[], $3::text[])"},
+                      {PG_TEXT, PG_INT8, PG_TEXT},
+                      3},
+    /* As the part does it after each unit: which rows are left does not depend on when. */
+    [WRITE_DROP] =
+        {{"fraud_fold_drop",
+          "delete from customer_orders c"
+          " using (select u.id, (select max(ordered_us) from customer_orders n"
+          "                       where n.customer_id = u.id) - max(u.window_us) as until"
+          "          from unnest($1::text[], $2::bigint[]) u(id, window_us)"
+          "         group by u.id) u"
+          " where c.customer_id = u.id and c.ordered_us <= u.until"},
+         {PG_TEXT, PG_INT8},
+         2},
+};
+
+struct change {
+    bool created, cancelled;
+    bool answered;
+};
+
+static void add_verdict(struct fold_batch *batch, struct change *change, const struct event *event,
+                        bool flagged, int32_t score)
+{
+    struct pg_column *columns = fold_columns(batch, WRITE_VERDICTS);
+
+    change->answered = true;
+    pg_column_bytes(&columns[0], event->envelope->subject);
+    pg_column_bool(&columns[1], flagged);
+    pg_column_int4(&columns[2], score);
+}
+
+static void add_order(struct fold_batch *batch, const struct event *event)
+{
+    const struct order_created *created = event->data;
+    struct pg_column *columns = fold_columns(batch, WRITE_ORDERS);
+
+    if (fraud_is_guest(created->customer_id))
+        return;
+    pg_column_bytes(&columns[0], created->customer_id);
+    pg_column_int8(&columns[1], created->ordered_at);
+    pg_column_bytes(&columns[2], event->envelope->subject);
+    columns = fold_columns(batch, WRITE_DROP);
+    pg_column_bytes(&columns[0], created->customer_id);
+    pg_column_int8(&columns[1], setting_integer("TRADEWIND_FRAUD_WINDOW_MINUTES") * 60000000);
+}
+
+static enum err_kind apply(struct fold_batch *batch, void *state, const struct event *event,
+                           struct err *err)
+{
+    struct change *change = state;
+
+    (void)err;
+    if (event->type == EVENT_FRAUD_CLEARED) {
+        add_verdict(batch, change, event, false,
+                    ((const struct fraud_cleared *)event->data)->score);
+    } else if (event->type == EVENT_FRAUD_FLAGGED) {
+        add_verdict(batch, change, event, true, ((const struct fraud_flagged *)event->data)->score);
+    } else if (event->type == EVENT_ORDER_CREATED) {
+        change->created = true;
+        add_order(batch, event);
+    } else if (event->type == EVENT_ORDER_CANCELLED) {
+        change->cancelled = true;
+    }
+    return ERR_OK;
+}
+
+/* An order.cancelled always lies behind its order.created; it comes without it when that one was
+ * set aside. */
+static void save(struct fold_batch *batch, struct view key, const void *state)
+{
+    const struct change *change = state;
+
+    fold_wait(batch, key, 0, change->created - change->answered);
+    if (change->cancelled && !change->created && batch->is_set_aside != NULL &&
+        batch->is_set_aside(batch->context, key))
+        pg_column_bytes(&fold_columns(batch, WRITE_TOMBSTONES)[0], key);
+}
+
+/* --- After a loss ----------------------------------------------------------------------------- */
+
+static const struct pg_statement open_keys = {
+    "fraud_fold_open", "select key, 0::bigint from replay_waiting w where balance > 0"
+                       " and not exists (select from tombstones t where t.order_id = w.key)"
+                       " order by key"};
+
+static bool is_open(int64_t state, enum event_type type)
+{
+    (void)state, (void)type;
+    return true;
+}
+
+/* --- The part --------------------------------------------------------------------------------- */
+
+static const struct fold_table tables[] = {
+    {"verdicts", "order_id", "order_id", "order_id", FOLD_OWN, NULL, NULL},
+    {"tombstones", "order_id", "order_id", "order_id", FOLD_INPUTS, NULL, NULL},
+    {"customer_orders", "customer_id, ordered_us, order_id", "customer_id", "order_id", FOLD_INPUTS,
+     NULL, NULL},
+};
+
+static const enum topic inputs[] = {TOPIC_ORDERS};
+
+/* clang-format off */
+static const struct setting settings[] = {
+    {"TRADEWIND_FRAUD_WINDOW_MINUTES", "60", SETTING_INTEGER, 1, 10080, NULL, "as fraud has it"},
+};
+/* clang-format on */
+
+const struct fold fraud_fold = {
+    .part = "fraud",
+    .publishes = TOPIC_FRAUD,
+    .inputs = inputs,
+    .input_count = sizeof inputs / sizeof inputs[0],
+    .scripts = fraud_scripts,
+    .script_count = &fraud_script_count,
+    .tables = tables,
+    .table_count = sizeof tables / sizeof tables[0],
+    .writes = writes,
+    .write_count = sizeof writes / sizeof writes[0],
+    .settings = settings,
+    .setting_count = sizeof settings / sizeof settings[0],
+    .state_bytes = sizeof(struct change),
+    .apply = apply,
+    .save = save,
+    .open_keys = &open_keys,
+    .is_open = is_open,
+};

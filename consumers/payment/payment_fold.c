@@ -1,0 +1,189 @@
+/* Payment's tables as folds of topics: payment_events of its own, payment_requests of its inputs.
+ */
+#include "consumers/payment/payment_decide.h"
+#include "events/fold.h"
+
+extern const struct pg_migration payment_scripts[];
+extern const size_t payment_script_count;
+
+enum { WRITE_EVENTS, WRITE_REQUESTS };
+
+static const struct fold_write writes[] = {
+    [WRITE_EVENTS] =
+        {{"payment_fold_events",
+          "insert into payment_events (order_id, number, state, amount_minor, currency, provider,"
+          " provider_ref, code, occurred_at)"
+          " select * from unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[],"
+          " $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])"},
+         {PG_TEXT, PG_INT8, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
+         9},
+    [WRITE_REQUESTS] =
+        {{"payment_fold_requests",
+          "insert into payment_requests as r (order_id, seen, amount_minor, currency,"
+          " payment_token)"
+          " select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::text[], $5::text[])"
+          " on conflict (order_id) do update set seen = r.seen | excluded.seen,"
+          " amount_minor = r.amount_minor + excluded.amount_minor," /* one of the two is empty */
+          " currency = r.currency || excluded.currency,"
+          " payment_token = r.payment_token || excluded.payment_token"},
+         {PG_TEXT, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT},
+         5},
+};
+
+/* What a batch has heard of an order. */
+struct request {
+    unsigned seen; /* enum payment_seen */
+    int64_t amount_minor;
+    struct view currency, payment_token;
+};
+
+/* What all six events of a payment say. */
+struct row {
+    enum saga_payment_state state;
+    int64_t amount_minor;
+    struct view currency, provider, provider_ref, code;
+    int64_t occurred_at;
+};
+
+#define ROW(its_state, data, its_code)                                                             \
+    ((struct row){its_state, (data)->amount_minor, (data)->currency, (data)->provider,             \
+                  (data)->provider_ref, its_code, (data)->occurred_at})
+
+static bool row_of(struct row *out, const struct event *event)
+{
+    const struct view none = VIEW_LITERAL("");
+
+    switch ((int)event->type) {
+    case EVENT_PAYMENT_AUTHORIZED:
+        *out = ROW(PAYMENT_AUTHORIZED, (const struct payment_authorized *)event->data, none);
+        return true;
+    case EVENT_PAYMENT_DECLINED: {
+        const struct payment_declined *declined = event->data;
+
+        *out = ROW(PAYMENT_DECLINED, declined, declined->decline_code);
+        return true;
+    }
+    case EVENT_PAYMENT_CAPTURED:
+        *out = ROW(PAYMENT_CAPTURED, (const struct payment_captured *)event->data, none);
+        return true;
+    case EVENT_PAYMENT_FAILED: {
+        const struct payment_failed *failed = event->data;
+
+        *out = ROW(PAYMENT_FAILED, failed, failed->failure_code);
+        return true;
+    }
+    case EVENT_PAYMENT_VOIDED:
+        *out = ROW(PAYMENT_VOIDED, (const struct payment_voided *)event->data, none);
+        /* Nobody was asked: an order.cancelled came without its order.created. */
+        if (out->provider.size == 0)
+            out->state = PAYMENT_TOMBSTONE;
+        return true;
+    case EVENT_PAYMENT_REFUNDED:
+        *out = ROW(PAYMENT_REFUNDED, (const struct payment_refunded *)event->data, none);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void add_event(struct pg_column *columns, const struct event *event, const struct row *row)
+{
+    pg_column_bytes(&columns[0], event->envelope->subject);
+    pg_column_int8(&columns[1], (int64_t)event->envelope->number);
+    pg_column_int2(&columns[2], (int16_t)row->state);
+    pg_column_int8(&columns[3], row->amount_minor);
+    pg_column_bytes(&columns[4], row->currency);
+    pg_column_bytes(&columns[5], row->provider);
+    pg_column_bytes(&columns[6], row->provider_ref);
+    pg_column_bytes(&columns[7], row->code);
+    pg_column_int8(&columns[8], row->occurred_at);
+}
+
+static enum err_kind apply(struct fold_batch *batch, void *state, const struct event *event,
+                           struct err *err)
+{
+    struct request *request = state;
+    struct row row;
+
+    (void)err;
+    if (row_of(&row, event)) {
+        add_event(fold_columns(batch, WRITE_EVENTS), event, &row);
+    } else if (event->type == EVENT_ORDER_CREATED) {
+        const struct order_created *created = event->data;
+
+        request->amount_minor = created->total_minor;
+        request->currency = fold_keep(batch, created->currency);
+        request->payment_token = fold_keep(batch, created->payment_token);
+    }
+    request->seen |= payment_seen_by(saga_trigger_of(event->type));
+    return ERR_OK;
+}
+
+static void save(struct fold_batch *batch, struct view key, const void *state)
+{
+    struct pg_column *columns = fold_columns(batch, WRITE_REQUESTS);
+    const struct request *request = state;
+
+    if (request->seen == 0)
+        return;
+    pg_column_bytes(&columns[0], key);
+    pg_column_int2(&columns[1], (int16_t)request->seen);
+    pg_column_int8(&columns[2], request->amount_minor);
+    pg_column_bytes(&columns[3], fold_text(request->currency));
+    pg_column_bytes(&columns[4], fold_text(request->payment_token));
+}
+
+/* --- After a loss ----------------------------------------------------------------------------- */
+
+/* Orders of which the table says that something is owed, and what was published of them last:
+ * nothing; authorized (2) with a confirmed or cancelled; captured (6) or failed (7) with a
+ * cancelled. The bits are enum payment_seen's. */
+static const struct pg_statement open_keys = {
+    "payment_fold_open",
+    "select r.order_id, coalesce(e.state, 0)::bigint from payment_requests r"
+    " left join lateral (select state from payment_events e where e.order_id = r.order_id"
+    "                    order by number desc limit 1) e on true"
+    " where e.state is null or e.state = 2 and r.seen & 6 <> 0"
+    "    or e.state in (6, 7) and r.seen & 4 <> 0 order by 1",
+};
+_Static_assert(PAYMENT_AUTHORIZED == 2 && PAYMENT_CAPTURED == 6 && PAYMENT_FAILED == 7 &&
+                   (SEEN_CONFIRMED | SEEN_CANCELLED) == 6 && SEEN_CANCELLED == 4,
+               "stored numbers never change");
+
+static bool is_open(int64_t state, enum event_type type)
+{
+    if (state == PAYMENT_NONE)
+        return true;
+    if (state == PAYMENT_AUTHORIZED)
+        return type != EVENT_ORDER_CREATED;
+    return type == EVENT_ORDER_CANCELLED || type == EVENT_ORDER_CLOSED; /* captured, failed */
+}
+
+/* --- The part --------------------------------------------------------------------------------- */
+
+static const struct fold_table tables[] = {
+    {"payment_events", "order_id, number", "order_id", "order_id", FOLD_OWN, NULL, NULL},
+    {"payment_requests", "order_id", "order_id", "order_id", FOLD_INPUTS, NULL, NULL},
+};
+
+static const char *const beside[] = {"owed_calls", NULL};
+static const enum topic inputs[] = {TOPIC_ORDERS};
+
+const struct fold payment_fold = {
+    .part = "payment",
+    .publishes = TOPIC_PAYMENTS,
+    .inputs = inputs,
+    .input_count = sizeof inputs / sizeof inputs[0],
+    .scripts = payment_scripts,
+    .script_count = &payment_script_count,
+    .tables = tables,
+    .table_count = sizeof tables / sizeof tables[0],
+    .beside = beside,
+    .writes = writes,
+    .write_count = sizeof writes / sizeof writes[0],
+    .state_bytes = sizeof(struct request),
+    .apply = apply,
+    .save = save,
+    .open_keys = &open_keys,
+    .is_open = is_open,
+};

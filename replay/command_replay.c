@@ -1,0 +1,299 @@
+/* tradewind replay PART: build the shadow, compare it, put it in place. */
+#include "ops/parts.h"
+#include "replay/commands.h"
+#include "replay/folds.h"
+#include "replay/report.h"
+#include "replay/swap.h"
+#include "replay/until.h"
+#include "runtime/clock.h"
+#include "runtime/settings.h"
+
+#include <sodium.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#define CATCH_UP_MS 30000 /* for so long the live part may still be working off what is there */
+
+struct replay {
+    const struct command *command;
+    const struct fold *fold;
+    const char *until_text;
+    bool fresh, compare, swap, undo, drop, dry_run;
+    int64_t rate;
+    struct until until;
+    struct schema_ids *ids;
+    struct shadow shadow;
+    struct live live;
+    bool live_is_open;
+    struct report report;
+};
+
+/* --- Building --------------------------------------------------------------------------------- */
+
+static const char *database_of(const struct replay *replay)
+{
+    const char *database = setting_of_part(replay->fold->part, "DATABASE");
+
+    return database != NULL ? database : "";
+}
+
+static enum err_kind open_all(struct replay *replay, struct err *err)
+{
+    struct shadow_options options = {
+        .fold = replay->fold,
+        .schema = replay->undo ? SHADOW_OLD : SHADOW_NEW,
+        .database = database_of(replay),
+        .brokers = setting_text("TRADEWIND_KAFKA"),
+        .partitions = (int32_t)setting_integer("TRADEWIND_PARTITIONS"),
+        .rate = replay->rate,
+    };
+    enum err_kind kind;
+
+    if (options.database[0] == '\0')
+        return err_set(err, ERR_STOP, "TRADEWIND_..._DATABASE of %s is not set",
+                       replay->fold->part);
+    kind = schema_ids_open(&replay->ids, setting_text("TRADEWIND_SCHEMAS"), NULL, err);
+    options.ids = replay->ids;
+    if (kind == ERR_OK)
+        kind = shadow_open(&replay->shadow, &options, err);
+    if (kind == ERR_OK)
+        kind =
+            live_open(&replay->live, replay->fold, options.database, &replay->shadow.reader, err);
+    replay->shadow.progress = report_progress;
+    replay->shadow.context = &replay->report;
+    return kind;
+}
+
+/* Make the shadow or find the one that was begun. */
+static enum err_kind find_shadow(struct replay *replay, struct err *err)
+{
+    struct shadow *shadow = &replay->shadow;
+    bool exists = false;
+    enum err_kind kind = ERR_OK;
+
+    if (replay->fresh && !replay->dry_run)
+        kind = shadow_drop(shadow, shadow->schema, err);
+    if (kind == ERR_OK)
+        kind = shadow_exists(shadow, shadow->schema, &exists, err);
+    if (kind != ERR_OK)
+        return kind;
+    if (exists && !(replay->fresh && replay->dry_run))
+        return shadow_load(shadow, err);
+    if (replay->undo)
+        return err_set(err, ERR_REJECT, "there is no swap of %s to be undone", replay->fold->part);
+    return replay->dry_run ? ERR_OK : shadow_make(shadow, err);
+}
+
+static enum err_kind read_live(struct replay *replay, bool *has_tables, struct err *err)
+{
+    struct live *live = &replay->live;
+    enum err_kind kind = live_has_tables(live, has_tables, err);
+
+    if (kind != ERR_OK || !*has_tables)
+        return kind;
+    kind = live_begin(live, err);
+    return kind == ERR_OK ? live_end(live, err) : kind;
+}
+
+static enum err_kind aim(struct replay *replay, struct err *err)
+{
+    if (replay->until_text != NULL)
+        return until_aim(&replay->until, &replay->shadow.reader, err);
+    return log_reader_aim_at_ends(&replay->shadow.reader, err);
+}
+
+static enum err_kind build(struct replay *replay, struct err *err)
+{
+    bool has_tables;
+    enum err_kind kind = find_shadow(replay, err);
+
+    if (kind == ERR_OK)
+        kind = read_live(replay, &has_tables, err);
+    if (kind == ERR_OK && has_tables && !replay->dry_run)
+        kind = live_share_asides(&replay->live, &replay->shadow, err);
+    if (kind == ERR_OK)
+        kind = aim(replay, err);
+    if (kind != ERR_OK)
+        return kind;
+    report_start(&replay->report, &replay->shadow);
+    if (replay->dry_run)
+        return ERR_OK;
+    kind = shadow_move(&replay->shadow, err);
+    report_built(&replay->report, &replay->shadow);
+    return kind;
+}
+
+/* --- Comparing and swapping ------------------------------------------------------------------- */
+
+/* The live part may still be working off what the shadow has folded. */
+static enum err_kind wait_for_live(struct replay *replay, struct err *err)
+{
+    int64_t until_ms = clock_monotonic_ms() + CATCH_UP_MS;
+    bool has_tables = false;
+    enum err_kind kind;
+
+    do {
+        kind = read_live(replay, &has_tables, err);
+        replay->report.is_lost = !has_tables || live_is_lost(&replay->live, &replay->shadow);
+        if (kind != ERR_OK || replay->report.is_lost ||
+            live_is_behind(&replay->live, &replay->shadow) == NULL)
+            return kind;
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    } while (clock_monotonic_ms() < until_ms);
+    return live_follow(&replay->live, &replay->shadow, err); /* says what it waits for */
+}
+
+static enum err_kind compare(struct replay *replay, struct err *err)
+{
+    struct compare compare = {.shadow = &replay->shadow,
+                              .live = &replay->live,
+                              .database = database_of(replay),
+                              .progress = report_comparing,
+                              .context = &replay->report};
+    int64_t start_ms = clock_monotonic_ms();
+    enum err_kind kind = compare_run(&compare, err);
+
+    if (kind == ERR_OK)
+        report_compared(&replay->report, &compare, clock_monotonic_ms() - start_ms);
+    compare_clear(&compare);
+    return kind;
+}
+
+static enum err_kind swap(struct replay *replay, struct err *err)
+{
+    struct swap_result *result = &replay->report.swapped;
+    enum err_kind kind;
+
+    if (replay->shadow.unreadable > 0)
+        return err_set(err, ERR_REJECT, "not swapped: %" PRIu64 " records cannot be read, %s",
+                       replay->shadow.unreadable, replay->shadow.unreadable_example);
+    if (replay->report.is_lost)
+        kind = swap_into_lost(&replay->shadow, &replay->live, database_of(replay), result, err);
+    else
+        kind = swap_tables(&replay->shadow, &replay->live, result, err);
+    replay->report.is_swapped = kind == ERR_OK;
+    return kind;
+}
+
+static enum err_kind go_on(struct replay *replay, struct err *err)
+{
+    enum err_kind kind = ERR_OK;
+
+    if (replay->compare || replay->swap || replay->undo)
+        kind = wait_for_live(replay, err);
+    if (kind == ERR_OK && replay->undo && replay->report.is_lost)
+        return err_set(err, ERR_REJECT,
+                       "the database of %s is older than its topic: rebuild it with --swap",
+                       replay->fold->part);
+    if (kind == ERR_OK && replay->compare && replay->report.is_lost && !replay->swap)
+        return err_set(err, ERR_REJECT,
+                       "the database of %s is older than its topic (lost or restored): there is "
+                       "nothing to compare with; put the shadow in its place with --swap",
+                       replay->fold->part);
+    if (kind == ERR_OK && replay->compare && !replay->report.is_lost)
+        kind = compare(replay, err);
+    if (kind == ERR_OK && (replay->swap || replay->undo))
+        kind = swap(replay, err);
+    return kind;
+}
+
+/* --- The command ------------------------------------------------------------------------------ */
+
+static enum err_kind drop_both(struct replay *replay, struct err *err)
+{
+    enum err_kind kind = ERR_OK;
+
+    if (!replay->dry_run)
+        kind = shadow_drop(&replay->shadow, SHADOW_NEW, err);
+    if (kind == ERR_OK && !replay->dry_run)
+        kind = shadow_drop(&replay->shadow, SHADOW_OLD, err);
+    replay->report.is_dropped = kind == ERR_OK;
+    return kind;
+}
+
+static enum err_kind run(struct replay *replay, struct err *err)
+{
+    enum err_kind kind = ERR_OK;
+
+    if (replay->until_text != NULL)
+        kind = until_parse(&replay->until, replay->until_text, err);
+    if (kind == ERR_OK)
+        kind = open_all(replay, err);
+    if (kind == ERR_OK && replay->drop)
+        return drop_both(replay, err);
+    if (kind == ERR_OK)
+        kind = build(replay, err);
+    if (kind == ERR_OK && !replay->dry_run)
+        kind = report_sums(&replay->report, &replay->shadow, err);
+    if (kind == ERR_OK && !replay->dry_run)
+        kind = go_on(replay, err);
+    return kind;
+}
+
+static int refuse_part(const struct command *command, const char *part)
+{
+    if (ops_part_find(part) == NULL)
+        return args_refuse(command, "there is no part %s; parts are %s", part, ops_part_names());
+    return args_refuse(command, "%s cannot be replayed; these can: %s", part, fold_names());
+}
+
+/* What does not go together. */
+static int check_options(const struct replay *replay)
+{
+    int what = replay->swap + replay->undo + replay->drop;
+
+    if (what > 1)
+        return args_refuse(replay->command, "want one of --swap, --undo and --drop");
+    if (replay->until_text != NULL && (replay->compare || what > 0))
+        return args_refuse(replay->command,
+                           "--until stops before the present: such a shadow is neither compared "
+                           "nor swapped");
+    if (replay->undo && (replay->fresh || replay->compare))
+        return args_refuse(replay->command,
+                           "--undo brings back what a swap put away: want it alone");
+    return ARGS_MORE;
+}
+
+int command_replay(const struct command *command, int argc, char **argv)
+{
+    struct replay replay = {.command = command};
+    const struct arg args[] = {
+        {"until", ARG_TEXT, &replay.until_text, "TIME|POSITION",
+         "stop there: 2026-11-21T10:00:00Z, or an event like orders/7/42"},
+        {"rate", ARG_INTEGER, &replay.rate, "N", "records a second at most; 0: as fast as it goes",
+         .min = 0, .max = 100000000},
+        {"fresh", ARG_FLAG, &replay.fresh, .help = "begin again instead of going on"},
+        {"compare", ARG_FLAG, &replay.compare, .help = "then compare it with the live state"},
+        {"swap", ARG_FLAG, &replay.swap, .help = "then put it in the place of the live state"},
+        {"undo", ARG_FLAG, &replay.undo, .help = "bring back what the last swap has put away"},
+        {"drop", ARG_FLAG, &replay.drop, .help = "drop the shadow, and what a swap has put away"},
+        {"dry-run", ARG_FLAG, &replay.dry_run, .help = "say what would be done, and do nothing"},
+        {"json", ARG_FLAG, &replay.report.as_json, .help = "for programs"},
+    };
+    struct err err = {0};
+    enum err_kind kind;
+    int code = args_parse(command, args, sizeof args / sizeof args[0], 1, 1, &argc, &argv);
+
+    if (code != ARGS_MORE || (code = check_options(&replay)) != ARGS_MORE)
+        return code;
+    replay.fold = fold_of_part(argv[0]);
+    if (replay.fold == NULL)
+        return refuse_part(command, argv[0]);
+    if ((code = ops_settings_with(command, replay.fold->settings, replay.fold->setting_count)) !=
+        OPS_OK)
+        return code;
+    replay.report.fold = replay.fold;
+    replay.report.is_dry = replay.dry_run;
+    kind = sodium_init() < 0 ? err_set(&err, ERR_STOP, "libsodium does not start")
+                             : run(&replay, &err);
+    code = report_end(&replay.report, &replay.shadow);
+    if (kind != ERR_OK)
+        code = ops_failed(command, &err);
+    live_close(&replay.live);
+    shadow_close(&replay.shadow);
+    schema_ids_free(replay.ids);
+    report_clear(&replay.report);
+    return code;
+}

@@ -1,0 +1,262 @@
+#include "replay/swap_lost.h"
+
+#include "replay/key_events.h"
+#include "runtime/clock.h"
+#include "runtime/kafka.h"
+#include "runtime/pg_store.h"
+
+#include <stdio.h>
+
+#define JOURNAL_MS 3600000
+#define JOURNAL_ROWS 2000
+#define UNDECIDED "undecided"
+
+/* --- What has to be decided again ------------------------------------------------------------- */
+
+struct open_keys {
+    struct view *keys;
+    int64_t *states;
+    size_t count;
+};
+
+static enum err_kind find_open_keys(struct lost *lost, struct open_keys *out, struct err *err)
+{
+    struct pg_rows rows;
+    enum err_kind kind = pg_run(lost->shadow->pg, lost->shadow->fold->open_keys, NULL, &rows, err);
+
+    if (kind != ERR_OK)
+        return kind;
+    out->count = (size_t)rows.count;
+    out->keys = arena_array(lost->arena, out->count + 1, sizeof *out->keys);
+    out->states = arena_array(lost->arena, out->count + 1, sizeof *out->states);
+    for (int row = 0; row < rows.count; row++) {
+        out->keys[row] = arena_view(lost->arena, pg_bytes(&rows, row, 0));
+        out->states[row] = pg_int(&rows, row, 1);
+    }
+    return ERR_OK;
+}
+
+/* Events come key by key, in the order of bytes; so are the keys. */
+static int64_t state_of(const struct open_keys *open, struct view key)
+{
+    size_t low = 0, high = open->count;
+
+    while (low + 1 < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (view_compare(open->keys[middle], key) <= 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    return open->states[low];
+}
+
+static void set_open_aside(struct lost *lost, const struct open_keys *open,
+                           const struct key_event *events, size_t count)
+{
+    const struct fold *fold = lost->shadow->fold;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct key_event *event = &events[i];
+
+        if (event->topic == fold->publishes ||
+            !fold->is_open(state_of(open, event->envelope.subject), event->event.type) ||
+            asides_find(&lost->shadow->asides, event->topic, event->partition, event->number) !=
+                NULL)
+            continue;
+        shadow_keep_aside(lost->shadow, &(struct aside_record){
+                                            .topic = event->topic,
+                                            .partition = event->partition,
+                                            .offset = event->offset,
+                                            .number = event->number,
+                                            .key = event->envelope.subject,
+                                            .headers = event->headers,
+                                            .value = event->value,
+                                            .time_ms = event->stored_ms,
+                                            .reason = UNDECIDED,
+                                            .error = "its outcome was lost with the database"});
+        lost->result->undecided++;
+    }
+}
+
+static enum err_kind find_undecided(struct lost *lost, struct err *err)
+{
+    struct shadow *shadow = lost->shadow;
+    const struct key_events_until until = {.position = &shadow->reader};
+    struct key_event *events = NULL;
+    struct open_keys open;
+    size_t count = 0;
+    enum err_kind kind;
+
+    if (shadow->fold->open_keys == NULL)
+        return ERR_OK;
+    kind = find_open_keys(lost, &open, err);
+    if (kind != ERR_OK || open.count == 0)
+        return kind;
+    kind = key_events_read(&events, &count, shadow->reader.brokers, shadow->fold->inputs,
+                           shadow->fold->input_count, shadow->reader.partitions, &until, open.keys,
+                           open.count, shadow->ids, lost->arena, err);
+    if (kind != ERR_OK)
+        return kind;
+    set_open_aside(lost, &open, events, count);
+    return key_events_fold_again(shadow, open.keys, open.count, err);
+}
+
+/* Migrations, shards and the journal's partitions, as the part makes them when it starts. */
+static enum err_kind make_tables(struct lost *lost, struct err *err)
+{
+    const struct fold *fold = lost->shadow->fold;
+    struct store store;
+    enum err_kind kind =
+        pg_store_open(&store, lost->database, "tradewind replay", lost->shadow->reader.partitions,
+                      fold->scripts, *fold->script_count, err);
+
+    if (kind == ERR_OK)
+        store.close(store.self);
+    return kind;
+}
+
+enum err_kind lost_prepare(struct lost *lost, struct err *err)
+{
+    enum err_kind kind = make_tables(lost, err);
+
+    return kind == ERR_OK ? find_undecided(lost, err) : kind;
+}
+
+/* --- Filling ---------------------------------------------------------------------------------- */
+
+static const struct pg_statement POSITIONS = {
+    "lost_positions",
+    "insert into positions as p (topic, partition, epoch, next_offset, high_water, fresh)"
+    " select topic, partition, 1, next_offset, high_water, fresh"
+    "   from " SHADOW_NEW ".replay_position where topic <> $1"
+    " on conflict (topic, partition) do update set epoch = p.epoch + 1,"
+    "   next_offset = excluded.next_offset, high_water = excluded.high_water,"
+    "   fresh = excluded.fresh"};
+static const struct pg_statement SHARDS = {"lost_shards",
+                                           "update shards s set last_number = r.high_water"
+                                           "  from " SHADOW_NEW ".replay_position r"
+                                           " where r.topic = $1 and r.partition = s.shard"};
+static const struct pg_statement PUBLISHED = {
+    "lost_published", "insert into published (shard, number, record_offset)"
+                      " select partition, high_water, next_offset - 1"
+                      "   from " SHADOW_NEW ".replay_position where topic = $1 and high_water > 0"};
+static const struct pg_statement DEAD_LETTERS = {
+    "lost_dead_letters",
+    "insert into dead_letters (topic, partition, record_offset, number, key, headers, value,"
+    "  record_time_ms, reason, error, copied)"
+    " select topic, partition, record_offset, number, key, headers, value, record_time_ms, reason,"
+    "  error, reason = '" UNDECIDED "' from " SHADOW_NEW ".replay_aside"
+    " order by record_time_ms, topic, partition, number"};
+static const struct pg_statement JOURNAL = {
+    "lost_journal", "insert into journal (shard, number, key, headers, value)"
+                    " select * from unnest($1::int[], $2::bigint[], $3::bytea[], $4::bytea[],"
+                    " $5::bytea[])"};
+
+static enum err_kind empty_tables(struct lost *lost, struct err *err)
+{
+    AUTO(buf_clear) struct buf sql = {0};
+    const char *const *beside = lost->shadow->fold->beside;
+
+    buf_append_str(&sql, "delete from dead_letters; delete from journal; delete from published;");
+    for (size_t i = 0; beside != NULL && beside[i] != NULL; i++)
+        buf_printf(&sql, "delete from %s;", beside[i]);
+    return pg_script(lost->live->pg, buf_cstr(&sql), err);
+}
+
+struct journal_copy {
+    struct lost *lost;
+    struct pg_batch batch;
+};
+
+static void start_copy(struct journal_copy *copy)
+{
+    PG_BATCH_START(&copy->batch, PG_INT4, PG_INT8, PG_BYTEA, PG_BYTEA, PG_BYTEA);
+}
+
+static enum err_kind store_copy(struct journal_copy *copy, struct err *err)
+{
+    struct pg *pg = copy->lost->live->pg;
+    enum err_kind kind;
+
+    copy->lost->result->journal += (uint64_t)copy->batch.columns[0].count;
+    pg_batch_queue(&copy->batch, pg, &JOURNAL);
+    pg_sync(pg);
+    kind = pg_finish(pg, err);
+    start_copy(copy);
+    return kind;
+}
+
+static enum err_kind copy_record(void *context, struct log_place *place,
+                                 const rd_kafka_message_t *message, struct err *err)
+{
+    struct journal_copy *copy = context;
+    struct pg_column *columns = copy->batch.columns;
+    AUTO(buf_clear) struct buf headers = {0};
+
+    if (message == NULL)
+        return ERR_OK;
+    kafka_headers_to_block(message, &headers);
+    pg_column_int4(&columns[0], place->partition);
+    pg_column_int8(&columns[1], (int64_t)place->receiver.high_water);
+    pg_column_bytes(&columns[2], fold_text(view_of(message->key, message->key_len)));
+    pg_column_bytes(&columns[3], buf_view(&headers));
+    pg_column_bytes(&columns[4], fold_text(view_of(message->payload, message->len)));
+    return columns[0].count >= JOURNAL_ROWS ? store_copy(copy, err) : ERR_OK;
+}
+
+/* Who reads this part's topic and misses something asks for it for up to an hour. */
+static enum err_kind copy_journal(struct lost *lost, struct err *err)
+{
+    const struct log_reader *position = &lost->shadow->reader;
+    struct journal_copy copy = {.lost = lost};
+    struct log_reader reader;
+    enum err_kind kind = log_reader_open(&reader, position->brokers, &lost->shadow->fold->publishes,
+                                         1, position->partitions, err);
+
+    start_copy(&copy);
+    if (kind == ERR_OK)
+        kind = log_reader_aim_at_time(&reader, clock_utc_us() / 1000 - JOURNAL_MS, err);
+    for (size_t i = 0; kind == ERR_OK && i < reader.place_count; i++) {
+        struct log_place *place = &reader.places[i];
+
+        /* From the first record of that hour on, whatever its number is. */
+        log_place_start(place, place->until_offset, 0, true);
+        place->until_offset =
+            log_reader_place(position, place->topic, place->partition)->next_offset;
+        if (place->until_offset < 0)
+            place->until_offset = 0;
+        place->may_begin_late = true;
+    }
+    if (kind == ERR_OK)
+        kind = log_reader_run(&reader, copy_record, &copy, err);
+    if (kind == ERR_OK)
+        kind = store_copy(&copy, err);
+    log_reader_close(&reader);
+    pg_batch_clear(&copy.batch);
+    return kind;
+}
+
+enum err_kind lost_fill(struct lost *lost, struct err *err)
+{
+    const struct fold *fold = lost->shadow->fold;
+    struct pg *pg = lost->live->pg;
+    struct pg_args args = {0};
+    enum err_kind kind = empty_tables(lost, err);
+
+    pg_arg_str(&args, fold->publishes != TOPIC_NONE ? topic_name(fold->publishes) : "");
+    if (kind == ERR_OK)
+        kind = pg_run(pg, &POSITIONS, &args, NULL, err);
+    if (kind == ERR_OK)
+        kind = pg_run(pg, &SHARDS, &args, NULL, err);
+    if (kind == ERR_OK)
+        kind = pg_run(pg, &PUBLISHED, &args, NULL, err);
+    if (kind == ERR_OK)
+        kind = pg_run(pg, &DEAD_LETTERS, NULL, NULL, err);
+    if (kind == ERR_OK && fold->publishes != TOPIC_NONE)
+        kind = copy_journal(lost, err);
+    if (kind == ERR_OK && fold->make_beside != NULL)
+        kind = pg_script(pg, fold->make_beside, err);
+    return kind;
+}
