@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 static const struct command COMMANDS[] = {
+    {"asof", "An order, a payment or a product as it was, and the event behind each field",
+     command_in_replay, "order|payment|product ID [options]", NULL},
     {"audit", "Whether anything is lost, doubled or stuck, from all topics and stores",
      command_audit, "[options]",
      "Reads every topic from its beginning, every part's database, the ledger and the payment\n"

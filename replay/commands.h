@@ -3,6 +3,7 @@
 
 #include "ops/commands.h"
 
+int command_asof(const struct command *command, int argc, char **argv);
 int command_replay(const struct command *command, int argc, char **argv);
 
 #endif

@@ -7,6 +7,10 @@
 #include <string.h>
 
 static const struct command COMMANDS[] = {
+    {"asof", "An order, a payment or a product as it was, and the event behind each field",
+     command_asof, "order|payment|product ID [options]",
+     "Folds the events of the one key, as a replay does, up to a time or behind an event. Each field\n"
+     "names the event that gave it its value, and where that lies."},
     {"replay", "Rebuild a part's state from the topics, prove that it is equal, put it in place",
      command_replay, "PART [options]",
      "Reads the topics from the beginning into a shadow beside the live state, up to now; the "

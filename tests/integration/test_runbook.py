@@ -55,7 +55,14 @@ def a_payment(shop):
     return {"TIME": "2026-01-01T00:00:00Z", "POSITION": f"payment/{event.partition()}/{number_of(event)}"}
 
 
-TESTS = {"Rebuild a part's state": a_payment, "Orders that wait": an_order, "Dead letters": dead_letters, "Who did what": nothing}
+def an_order_that_was(shop):
+    order = shop.order((shop.product(), 1))
+    shop.wait_for(order, "fulfilled")
+    event = shop.records("shop.orders.v1", order)[0]
+    return {"ORDER": order, "POSITION": f"orders/{event.partition()}/{number_of(event)}"}
+
+
+TESTS = {"How it was": an_order_that_was, "Rebuild a part's state": a_payment, "Orders that wait": an_order, "Dead letters": dead_letters, "Who did what": nothing}
 
 
 @pytest.mark.parametrize("section", TESTS)
