@@ -375,6 +375,8 @@ static size_t keep_items(struct item *items, size_t count,
     for (size_t i = 0; i < count; i++)
         if (keep(context, &items[i]))
             items[kept++] = items[i];
+    for (size_t i = kept; i < count; i++)
+        items[i].command = NULL; /* it is answered, or stands further in front */
     return kept;
 }
 
