@@ -12,7 +12,7 @@
 int command_in_replay(const struct command *command, int argc, char **argv)
 {
     /* Beside it when installed, else as the build has them. */
-    static const char *const PLACES[] = {"", "../replay/"};
+    static const char *const PLACES[] = {"", "replay/"};
     char **arguments = mem_alloc(((size_t)argc + 2) * sizeof *arguments);
     char self[PATH_MAX] = "";
     char *slash;

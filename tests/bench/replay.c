@@ -7,7 +7,7 @@
 #include "events/codec.h"
 #include "events/envelope.h"
 #include "events/events_generated.h"
-#include "replay/log_reader.h"
+#include "ops/replay/log_reader.h"
 #include "runtime/clock.h"
 #include "runtime/kafka.h"
 #include "runtime/murmur2.h"

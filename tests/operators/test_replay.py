@@ -19,7 +19,7 @@ PARTS = ("orders", "payment", "fraud", "email", "catalog", "analytics")
 
 
 def program():
-    return Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "replay" / "tradewind-replay"
+    return Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "ops" / "replay" / "tradewind-replay"
 
 
 def replay(stack, part, *options, code=0):

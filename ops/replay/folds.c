@@ -1,4 +1,4 @@
-#include "replay/folds.h"
+#include "ops/replay/folds.h"
 
 extern const struct fold analytics_fold, catalog_fold, email_fold, fraud_fold, orders_fold,
     payment_fold;

@@ -1,6 +1,6 @@
-#include "replay/live.h"
+#include "ops/replay/live.h"
 
-#include "replay/key_events.h"
+#include "ops/replay/key_events.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-#include "replay/swap.h"
+#include "ops/replay/swap.h"
 
-#include "replay/swap_lost.h"
+#include "ops/replay/swap_lost.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 

@@ -1,4 +1,4 @@
-#include "replay/log_reader.h"
+#include "ops/replay/log_reader.h"
 
 #include "runtime/clock.h"
 #include "runtime/kafka.h"

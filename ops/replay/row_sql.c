@@ -1,4 +1,4 @@
-#include "replay/row_sql.h"
+#include "ops/replay/row_sql.h"
 
 static const struct pg_statement COLUMNS = {
     "replay_columns", "select attname::text from pg_attribute where attrelid = $1::text::regclass"

@@ -1,7 +1,7 @@
 /* tradewind-replay: what of the command line folds topics. A program of its own, so that it can be
  * shown that nothing in it can send a mail or charge a card: no HTTP client, no SMTP, no part is
  * linked in, only their folds. `tradewind replay` and `tradewind asof` run it. */
-#include "replay/commands.h"
+#include "ops/replay/commands.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 static const struct command COMMANDS[] = {
     {"asof", "An order, a payment or a product as it was, and the event behind each field",
      command_asof, "order|payment|product ID [options]",
-     "Folds the events of the one key, as a replay does, up to a time or behind an event. Each field\n"
+     "Folds the events of the one key, as a replay does, up to a time or behind an event. Each "
+     "field\n"
      "names the event that gave it its value, and where that lies."},
     {"replay", "Rebuild a part's state from the topics, prove that it is equal, put it in place",
      command_replay, "PART [options]",

@@ -1,8 +1,8 @@
-#include "replay/report.h"
+#include "ops/replay/report.h"
 
 #include "ops/args.h"
 #include "ops/out.h"
-#include "replay/row_sql.h"
+#include "ops/replay/row_sql.h"
 #include "runtime/clock.h"
 #include "runtime/json.h"
 

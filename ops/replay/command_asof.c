@@ -1,10 +1,10 @@
 /* tradewind asof: an order, a payment or a SKU as it was, each field with the event that gave it
  * its value. The events of the key are folded one by one with the folds of the parts. */
 #include "ops/out.h"
-#include "replay/commands.h"
-#include "replay/folds.h"
-#include "replay/scratch.h"
-#include "replay/until.h"
+#include "ops/replay/commands.h"
+#include "ops/replay/folds.h"
+#include "ops/replay/scratch.h"
+#include "ops/replay/until.h"
 #include "runtime/clock.h"
 #include "runtime/json.h"
 

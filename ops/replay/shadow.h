@@ -8,7 +8,7 @@
 #define TRADEWIND_REPLAY_SHADOW_H
 
 #include "events/fold.h"
-#include "replay/log_reader.h"
+#include "ops/replay/log_reader.h"
 
 #define SHADOW_NEW "replay_shadow" /* what is being rebuilt */
 #define SHADOW_OLD "replay_old"    /* what a swap has put away */

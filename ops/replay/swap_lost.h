@@ -1,9 +1,9 @@
 /* What a part's database needs beside the folded tables when it was lost: all of it is made from
- * the topics (replay/swap.h). */
+ * the topics (ops/replay/swap.h). */
 #ifndef TRADEWIND_REPLAY_SWAP_LOST_H
 #define TRADEWIND_REPLAY_SWAP_LOST_H
 
-#include "replay/swap.h"
+#include "ops/replay/swap.h"
 
 struct lost {
     struct shadow *shadow;

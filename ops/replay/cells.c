@@ -1,6 +1,6 @@
-#include "replay/cells.h"
+#include "ops/replay/cells.h"
 
-#include "replay/row_sql.h"
+#include "ops/replay/row_sql.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef TRADEWIND_REPLAY_UNTIL_H
 #define TRADEWIND_REPLAY_UNTIL_H
 
-#include "replay/log_reader.h"
+#include "ops/replay/log_reader.h"
 
 struct until {
     int64_t time_ms;  /* 0: none; inclusive */

@@ -1,4 +1,4 @@
-#include "replay/scratch.h"
+#include "ops/replay/scratch.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -3,7 +3,7 @@
 #ifndef TRADEWIND_REPLAY_SCRATCH_H
 #define TRADEWIND_REPLAY_SCRATCH_H
 
-#include "replay/cells.h"
+#include "ops/replay/cells.h"
 
 /**
  * Fold the events of keys one by one.

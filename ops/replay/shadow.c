@@ -1,4 +1,4 @@
-#include "replay/shadow.h"
+#include "ops/replay/shadow.h"
 
 #include "runtime/clock.h"
 #include "runtime/kafka.h"

@@ -5,7 +5,7 @@
 #ifndef TRADEWIND_REPLAY_LIVE_H
 #define TRADEWIND_REPLAY_LIVE_H
 
-#include "replay/shadow.h"
+#include "ops/replay/shadow.h"
 
 struct live {
     const struct fold *fold;

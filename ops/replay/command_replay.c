@@ -1,10 +1,10 @@
 /* tradewind replay PART: build the shadow, compare it, put it in place. */
 #include "ops/parts.h"
-#include "replay/commands.h"
-#include "replay/folds.h"
-#include "replay/report.h"
-#include "replay/swap.h"
-#include "replay/until.h"
+#include "ops/replay/commands.h"
+#include "ops/replay/folds.h"
+#include "ops/replay/report.h"
+#include "ops/replay/swap.h"
+#include "ops/replay/until.h"
 #include "runtime/clock.h"
 #include "runtime/settings.h"
 

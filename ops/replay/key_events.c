@@ -1,4 +1,4 @@
-#include "replay/key_events.h"
+#include "ops/replay/key_events.h"
 
 #include "runtime/kafka.h"
 #include "runtime/murmur2.h"

@@ -2,7 +2,7 @@
 #ifndef TRADEWIND_REPLAY_KEY_EVENTS_H
 #define TRADEWIND_REPLAY_KEY_EVENTS_H
 
-#include "replay/shadow.h"
+#include "ops/replay/shadow.h"
 
 /* A record that is kept, with its event. */
 struct key_event {

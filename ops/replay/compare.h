@@ -5,8 +5,8 @@
 #ifndef TRADEWIND_REPLAY_COMPARE_H
 #define TRADEWIND_REPLAY_COMPARE_H
 
-#include "replay/cells.h"
-#include "replay/live.h"
+#include "ops/replay/cells.h"
+#include "ops/replay/live.h"
 
 #define COMPARE_EXAMPLES 20
 

@@ -3,7 +3,7 @@
 #ifndef TRADEWIND_REPLAY_CELLS_H
 #define TRADEWIND_REPLAY_CELLS_H
 
-#include "replay/key_events.h"
+#include "ops/replay/key_events.h"
 
 struct cell {
     const struct fold_table *table;

@@ -11,7 +11,7 @@
 #ifndef TRADEWIND_REPLAY_SWAP_H
 #define TRADEWIND_REPLAY_SWAP_H
 
-#include "replay/live.h"
+#include "ops/replay/live.h"
 
 struct swap_result {
     int64_t held_ms;    /* for so long the part could not commit */

@@ -1,7 +1,7 @@
-#include "replay/compare.h"
+#include "ops/replay/compare.h"
 
-#include "replay/row_sql.h"
-#include "replay/scratch.h"
+#include "ops/replay/row_sql.h"
+#include "ops/replay/scratch.h"
 
 #include <stdlib.h>
 

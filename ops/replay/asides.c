@@ -1,4 +1,4 @@
-#include "replay/shadow.h"
+#include "ops/replay/shadow.h"
 
 static struct view id_of(const void *thing)
 {

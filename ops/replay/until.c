@@ -1,4 +1,4 @@
-#include "replay/until.h"
+#include "ops/replay/until.h"
 
 #include "runtime/clock.h"
 #include "runtime/kafka.h"

@@ -2,8 +2,8 @@
 #ifndef TRADEWIND_REPLAY_REPORT_H
 #define TRADEWIND_REPLAY_REPORT_H
 
-#include "replay/compare.h"
-#include "replay/swap.h"
+#include "ops/replay/compare.h"
+#include "ops/replay/swap.h"
 
 struct report_table {
     int64_t rows;

@@ -1,6 +1,6 @@
-#include "replay/swap_lost.h"
+#include "ops/replay/swap_lost.h"
 
-#include "replay/key_events.h"
+#include "ops/replay/key_events.h"
 #include "runtime/clock.h"
 #include "runtime/kafka.h"
 #include "runtime/pg_store.h"
