@@ -6,6 +6,7 @@ import getpass
 import json
 
 import pytest
+from dead_letters import listed, set_aside, told_of
 from records import again, forget_last, headers_of, renumbered
 
 TOPIC = "shop.orders.v1"
@@ -34,10 +35,6 @@ def impossible(shop):
     yield make
     for part, letter in made:
         shop.stack.sql(part, f"DELETE FROM dead_letters WHERE id = {letter}")
-
-
-def listed(stack, part, *filters):
-    return stack.tradewind("dlq", "ls", part, *filters, "--json")
 
 
 def attempt(stack, part, letter, *options):
@@ -114,11 +111,7 @@ def two(rows):
 
 def test_inventorys_ledger_keeps_its_dead_letters_the_same_way(shop):
     stack = shop.stack
-    place = stack.produce(TOPIC, b"nothing", key=b"no order", partition=5)
-    letter = stack.wait_until(
-        lambda: [row for row in listed(stack, "inventory") if (row["partition"], row["offset"]) == place],
-        what="inventory having set it aside",
-    )[0]
+    letter = set_aside(stack, "inventory", TOPIC, 5)
 
     assert attempt(stack, "inventory", letter).returncode == 1
     stack.restart("inventory")
@@ -135,11 +128,7 @@ def test_inventorys_ledger_keeps_its_dead_letters_the_same_way(shop):
 @pytest.mark.parametrize("part", ["payment", "inventory", "analytics"])
 def test_what_was_done_is_told_by_the_part_that_did_it(shop, part):
     stack = shop.stack
-    place = stack.produce(TOPIC, b"nothing", key=b"no order", partition=6)
-    letter = stack.wait_until(
-        lambda: [row for row in listed(stack, part) if (row["partition"], row["offset"]) == place],
-        what=f"{part} having set it aside",
-    )[0]
+    letter = set_aside(stack, part, TOPIC, 6)
 
     attempt(stack, part, letter, "--dry-run")
     attempt(stack, part, letter, "--because", "is it mended?")
@@ -155,46 +144,3 @@ def test_what_was_done_is_told_by_the_part_that_did_it(shop, part):
     assert json.loads(told[0]["before"])["attempts"] == 1
     assert json.loads(told[0]["after"])[0]["attempts"] == 2
     assert json.loads(told[1]["after"]) == [{"id": letter["id"], "outcome": "dropped"}]
-
-
-def told_of(stack, part, letter):
-    events = [record["data"] for record in stack.tradewind("ops", "log", "--part", part, "--json")]
-    return [event for event in events if event["subject"] == str(letter["id"])]
-
-
-def test_a_part_whose_database_was_lost_goes_on_behind_what_it_has_told(shop):
-    """A rebuild makes the part's own topic again, not what operators did: those numbers are read from the topic."""
-    stack = shop.stack
-    drop_one(stack, "payment")
-    shard = f"shard = {stack.settings['TRADEWIND_PARTITIONS']}"  # behind those of the part's own topic
-    stack.wait_until(lambda: published(stack, shard) == last(stack, shard), what="all being told")
-    told = last(stack, shard)
-    stack.stop("payment")
-    stack.sql("payment", f"UPDATE shards SET last_number = 0 WHERE {shard}")
-    stack.sql("payment", f"DELETE FROM journal WHERE {shard}; DELETE FROM published WHERE {shard}")
-
-    stack.start("payment")
-
-    stack.wait_until(lambda: last(stack, shard) == told, what="payment having read what it told")
-    letter = drop_one(stack, "payment")
-    stack.wait_until(lambda: told_of(stack, "payment", letter), what="the next action being told")
-    assert last(stack, shard) == told + 1
-
-
-def drop_one(stack, part):
-    """Set a record aside in the part, and drop it."""
-    place = stack.produce(TOPIC, b"nothing", key=b"no order", partition=7)
-    letter = stack.wait_until(
-        lambda: [row for row in listed(stack, part) if (row["partition"], row["offset"]) == place],
-        what=f"{part} having set it aside",
-    )[0]
-    stack.tradewind("dlq", "drop", part, letter["id"])
-    return letter
-
-
-def last(stack, shard):
-    return int(stack.sql("payment", f"SELECT last_number FROM shards WHERE {shard}")[0][0])
-
-
-def published(stack, shard):
-    return int(stack.sql("payment", f"SELECT coalesce(max(number), 0) FROM published WHERE {shard}")[0][0])
