@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -635,7 +634,6 @@ static int run(struct host *host)
     host->partitions = (int32_t)setting_integer("TRADEWIND_PARTITIONS");
     host->records = mem_alloc(UNIT_RECORDS_MAX * sizeof *host->records);
     catch_signals(host);
-    mallopt(M_ARENA_MAX, 2); /* threads share their heaps: what a burst took is given back */
     kind = start_all(host, &err);
     if (kind == ERR_OK) {
         atomic_store(&host->flowing, true);

@@ -10,7 +10,6 @@
 #include "runtime/metrics.h"
 
 #include <inttypes.h>
-#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -18,7 +17,6 @@
 
 #define TICK_MS 100
 /* After a burst, what malloc keeps goes back to the system. */
-#define TRIM_MS 10000
 #define RETRY_MIN_MS 20
 #define RETRY_MAX_MS 1000
 
@@ -646,7 +644,7 @@ enum err_kind worker_run(struct host *host, struct err *err)
     static struct metric *const metrics[] = {&units_total,     &events_total, &commands_total,
                                              &published_total, &dead_total,   &retries_total,
                                              &unit_time};
-    int64_t tick_ms = clock_monotonic_ms(), trim_ms = tick_ms;
+    int64_t tick_ms = clock_monotonic_ms();
     enum err_kind kind = ERR_OK;
 
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
@@ -666,10 +664,6 @@ enum err_kind worker_run(struct host *host, struct err *err)
             undecided_tick(host, now_ms);
             if (host->part->tick != NULL)
                 host->part->tick(host, now_ms);
-            if (now_ms >= trim_ms) {
-                trim_ms = now_ms + TRIM_MS;
-                malloc_trim(0);
-            }
         }
         if (!more)
             wait_for_work(host, tick_ms);
