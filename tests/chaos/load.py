@@ -1,114 +1,162 @@
-"""An open-loop load of orders with a memory of its own: what it was promised, whatever happens to the shop."""
+"""An open-loop load of orders through the public door, which keeps a log of what it was promised (promises.py).
 
+Orders leave at their time, however late earlier ones are answered. Each is sent again under its key until the shop says
+yes or no; some keys are sent once more after the yes, and some orders are cancelled, at once or in the midst of it.
+"""
+
+import asyncio
+import json
 import random
 import threading
 import time
-import uuid
 
-import requests
+ANSWER_S = 15
+RETRY_S = (0.2, 0.4, 0.8, 1.5)
+PATIENCE_S = 90  # for an answer, once the load is over
+CONNECTIONS = 256
+TRY_AGAIN = (408, 409, 429, 500, 502, 503, 504)
+TOKENS = (("tok_approve", 90), ("tok_decline", 5), ("tok_capture_fail", 3), ("tok_timeout_once", 2))
 
-ANSWER_S = 20
-RETRY_S = 0.2
+
+class Door:
+    """As much HTTP/1.1 as talking to our own door takes, on kept connections."""
+
+    def __init__(self, address, token):
+        self.host, self.port = address.removeprefix("http://").split(":")
+        self.token = token
+        self.idle = []
+        self.room = asyncio.Semaphore(CONNECTIONS)
+
+    async def post(self, path, body=None, key=None):
+        """(status, body) or (0, reason) when there was no whole answer."""
+        async with self.room:
+            streams = None
+            try:
+                streams = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
+                status, text, stays = await asyncio.wait_for(self._ask(*streams, path, body, key), ANSWER_S)
+                if stays:
+                    self.idle.append(streams)
+                    streams = None
+                return status, text
+            except (OSError, EOFError, ValueError, asyncio.TimeoutError) as problem:
+                return 0, repr(problem)
+            finally:
+                if streams:
+                    streams[1].close()
+
+    async def _ask(self, reader, writer, path, body, key):
+        head = f"POST {path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {self.token}\r\n"
+        head += f"Idempotency-Key: {key}\r\n" if key else ""
+        data = json.dumps(body).encode() if body is not None else b""
+        head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        writer.write(head.encode() + data)
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        length = int(answer.partition("content-length:")[2].split("\r\n")[0])
+        text = await reader.readexactly(length)
+        return int(answer.split(" ", 2)[1]), text.decode(), "connection: close" not in answer
+
+    def close(self):
+        for _, writer in self.idle:
+            writer.close()
 
 
 class Load:
-    """Orders at a rate through the door, each sent again under its key until the shop says yes or no.
+    def __init__(self, address, token, prices, rate, orders, seed, run, log):
+        self.address, self.token, self.rate, self.orders, self.run, self.log = address, token, rate, orders, run, log
+        self.prices = prices  # sku -> price
+        self.skus = sorted(prices)
+        self.random = random.Random(f"load {seed}")
+        self.sent = self.accepted = 0
+        self.over_at = None
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
-    promised   order id -> what was ordered, for each 201
-    refused    (status, body) of each other final answer
-    unanswered keys whose order was never answered when the load was stopped
-    """
+    def start(self):
+        self.thread.start()
 
-    def __init__(self, stack, skus, rate, seed):
-        self.stack, self.skus, self.rate = stack, skus, rate
-        self.random = random.Random(seed)
-        self.promised, self.refused, self.unanswered = {}, [], []
-        self.lock = threading.Lock()
-        self.stopped = threading.Event()
-        self.threads = []
+    def join(self):
+        self.thread.join()
 
-    def start(self, senders=24):
-        self.started = time.monotonic()
-        self.sent = 0
-        self.threads = [threading.Thread(target=self._send, daemon=True) for _ in range(senders)]
-        for thread in self.threads:
-            thread.start()
+    @property
+    def is_over(self):
+        return not self.thread.is_alive()
 
-    def stop(self):
-        self.stopped.set()
-        for thread in self.threads:
-            thread.join(ANSWER_S * 3)
+    async def _run(self):
+        self.door = Door(self.address, self.token)
+        started = time.monotonic()
+        under_way = set()
+        while self.sent < self.orders:
+            if time.monotonic() - started < self.sent / self.rate:
+                await asyncio.sleep(0.002)
+                continue
+            self.sent += 1
+            task = asyncio.create_task(self._order(self.sent, self._draw(self.sent)))
+            under_way.add(task)
+            task.add_done_callback(under_way.discard)
+        self.over_at = time.monotonic()
+        if under_way:
+            await asyncio.gather(*under_way)
+        self.door.close()
 
-    def _next(self):
-        """The next order when its time has come; None when the load is over."""
-        while not self.stopped.is_set():
-            with self.lock:
-                if time.monotonic() - self.started >= self.sent / self.rate:
-                    self.sent += 1
-                    return self._order(self.sent)
-            time.sleep(0.002)
-        return None
-
-    def _order(self, number):
-        token = self.random.choices(
-            ["tok_approve", "tok_decline", "tok_capture_fail", "tok_timeout_once"], [90, 5, 3, 2]
-        )[0]
-        lines = [
-            {"sku": self.random.choice(self.skus), "quantity": self.random.randint(1, 3)}
-            for _ in range(self.random.randint(1, 3))
-        ]
-        return {
-            "key": uuid.uuid4().hex,
-            "cancel": self.random.random() < 0.05,
+    def _draw(self, number):
+        draw = self.random
+        lines = [{"sku": sku, "quantity": draw.randint(1, 3)} for sku in draw.sample(self.skus, draw.randint(1, 3))]
+        cancel = draw.random() < 0.05
+        order = {
+            "key": f"{self.run}-{number}",
+            "total": sum(self.prices[line["sku"]] * line["quantity"] for line in lines),
+            "again": draw.random() < 0.03,
+            "cancel_after_s": draw.choice((0, 0, draw.uniform(0, 3))) if cancel else None,
             "body": {
-                "customer_id": f"crash-{number}",
-                "country": "United Kingdom",
+                "customer_id": f"{self.run}-{number}",
                 "currency": "GBP",
-                "payment_token": token,
-                "contact": {"name": f"Customer {number}", "email": f"crash-{number}@example.test"},
+                "payment_token": draw.choices(*zip(*TOKENS))[0],
                 "lines": lines,
             },
         }
+        if draw.random() < 0.25:
+            order["body"]["contact"] = {"name": f"Customer {number}", "email": f"c{number}@example.test"}
+        return order
 
-    def _send(self):
-        session = requests.Session()
-        door = self.stack.settings["TRADEWIND_DOOR"]
-        headers = {"Authorization": f"Bearer {self.stack.token('service', 'crash-test')}"}
-        while (order := self._next()) is not None:
-            answer = self._until_answered(session, door, headers, order)
-            with self.lock:
-                if answer is None:
-                    self.unanswered.append(order["key"])
-                elif answer.status_code == 201:
-                    self.promised[answer.json()["order_id"]] = order
-                else:
-                    self.refused.append((answer.status_code, answer.text))
-            if answer is not None and answer.status_code == 201 and order["cancel"]:
-                self._cancel(session, door, headers, answer.json()["order_id"])
+    async def _order(self, number, order):
+        body, key = order["body"], order["key"]
+        mail = "contact" in body
+        self.log.write(asked=number, customer=body["customer_id"], key=key, total=order["total"], mail=mail)
+        order_id = await self._place(number, body, key)
+        if order_id is None:
+            return
+        self.accepted += 1
+        if order["again"]:
+            await self._place(number, body, key)
+        if order["cancel_after_s"] is not None:
+            await asyncio.sleep(order["cancel_after_s"])
+            await self._cancel(order_id)
 
-    def _until_answered(self, session, door, headers, order):
-        """201 or a refusal for good; the same key as often as it takes. None: the load was stopped meanwhile."""
-        give_up = None
+    async def _place(self, number, body, key):
+        status, text = await self._until_answered("/orders", body, key)
+        if status == 201:
+            order_id = json.loads(text)["order_id"]
+            self.log.write(promised=number, order=order_id)
+            return order_id
+        if status in (0, *TRY_AGAIN):
+            self.log.write(unanswered=number)
+        else:
+            self.log.write(refused=number, status=status, body=text)
+        return None
+
+    async def _cancel(self, order_id):
+        status, text = await self._until_answered(f"/orders/{order_id}/cancel")
+        if status in (200, 202):
+            self.log.write(cancelled=order_id)
+        elif status not in (0, *TRY_AGAIN):
+            self.log.write(refused=order_id, status=status, body=text)
+
+    async def _until_answered(self, path, body=None, key=None):
+        """The first answer that no repeat would change, or the last one when patience is at its end."""
+        tries = 0
         while True:
-            try:
-                answer = session.post(
-                    door + "/orders",
-                    json=order["body"],
-                    headers={**headers, "Idempotency-Key": order["key"]},
-                    timeout=ANSWER_S,
-                )
-                if answer.status_code not in (409, 429, 502, 503, 504):
-                    return answer
-            except requests.RequestException:
-                pass
-            if self.stopped.is_set():
-                give_up = give_up or time.monotonic() + ANSWER_S
-                if time.monotonic() > give_up:
-                    return None
-            time.sleep(RETRY_S)
-
-    def _cancel(self, session, door, headers, order_id):
-        try:
-            session.post(f"{door}/orders/{order_id}/cancel", headers=headers, timeout=ANSWER_S)
-        except requests.RequestException:
-            pass  # a cancellation that was lost is a cancellation that was not asked for
+            status, text = await self.door.post(path, body, key)
+            late = self.over_at and time.monotonic() > self.over_at + PATIENCE_S
+            if late or status not in (0, *TRY_AGAIN):
+                return status, text
+            await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
+            tries += 1

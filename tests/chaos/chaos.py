@@ -1,0 +1,177 @@
+"""One run of chaos: orders come in, faults strike as planned, and afterwards every promise is looked at."""
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
+
+import faults  # noqa: E402
+import oracle  # noqa: E402
+import plan  # noqa: E402
+import promises  # noqa: E402
+import world  # noqa: E402
+from load import Load  # noqa: E402
+from local_stack import Failed, Stack  # noqa: E402
+
+RATE = 200  # orders a second that a release build bears on two cores while things fail
+AT_ONCE = 4  # faults that strike side by side
+PRODUCTS, SCARCE = 60, 6  # the scarce ones run out
+REST_S = 300  # to come to rest in, when nothing fails any more
+EXAMPLES = 8
+
+
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+
+
+def stock_up(stack, run, orders):
+    """sku -> price; all are known to the order service."""
+    prices = {f"{run}-{i}": 250 + i for i in range(PRODUCTS)}
+    products = [
+        {"sku": sku, "name": sku, "kind": "goods", "unit_price_minor": price, "currency": "GBP"}
+        for sku, price in prices.items()
+    ]
+    receipts = [
+        {"receipt_id": sku, "sku": sku, "quantity": orders * 6 if i >= SCARCE else max(1, orders // 60)}
+        for i, sku in enumerate(prices)
+    ]
+    assert stack.http("POST", "/products", role="service", json=products).ok
+    assert stack.http("POST", "/stock/receipts", role="service", json=receipts).ok
+    for sku in prices:
+        stack.wait_until(
+            lambda: stack.http("GET", f"/orders/prices/{sku}", role="service").status_code == 200, 60, f"price of {sku}"
+        )
+    return prices
+
+
+class Strikes:
+    """Carries a plan out beside a load."""
+
+    def __init__(self, bench, planned):
+        self.bench, self.planned = bench, planned
+        self.room = threading.Semaphore(AT_ONCE)
+        self.one_at_a_time = {fault.target: threading.Lock() for fault in planned}
+        self.struck, self.missed = Counter(), []
+        self.threads = []
+
+    def go(self, load):
+        for fault in self.planned:
+            while load.sent < fault.at_order and not load.is_over:
+                time.sleep(0.01)
+            self.room.acquire()
+            thread = threading.Thread(target=self._strike, args=(fault,), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+        for thread in self.threads:
+            thread.join()
+
+    def _strike(self, fault):
+        try:
+            with self.one_at_a_time[fault.target]:
+                say(f"fault {fault}")
+                faults.KINDS[fault.kind][2](self.bench, fault)
+            self.struck[fault.kind] += 1
+        except (faults.Missed, Failed, OSError) as problem:
+            say(f"fault {fault.number} missed: {' '.join(str(problem).split())[:300]}")
+            self.missed.append(fault)
+        finally:
+            self.room.release()
+
+
+def tell(load, stopped):
+    while not stopped.wait(10):
+        say(f"{load.sent} orders sent, {load.accepted} promised")
+
+
+def come_to_rest(stack):
+    """Until every order has ended and every mail is out; what has not by then is for the oracle to tell."""
+
+    def at_rest():
+        try:
+            (open_orders,), = stack.sql("orders", "select count(*) from order_states where state not in (3, 5)")
+            (owed_mails,), = stack.sql("email", "select count(*) from owed_mails")
+            return int(open_orders) + int(owed_mails) == 0
+        except Failed:
+            return False
+
+    try:
+        stack.wait_until(at_rest, REST_S, "rest")
+    except Failed:
+        say(f"not at rest after {REST_S} s")
+
+
+def make_plan(seed, orders, count, only):
+    kinds = {name: row for name, row in faults.planned().items() if not only or name in only}
+    planned = plan.make(seed, orders, count, kinds)
+    print(f"seed {seed}: {orders} orders, {count} faults of {len({fault.kind for fault in planned})} kinds")
+    print("\n".join(map(str, planned)), flush=True)
+    return planned
+
+
+def run(stack, seed, orders, count, rate=RATE, only=None):
+    """Gives (struck kinds, found) after a whole run on a stack; its records lie in the stack's folder `chaos`."""
+    folder = stack.state / "chaos"
+    folder.mkdir(exist_ok=True)
+    planned = make_plan(seed, orders, count, only)
+    (folder / "plan.json").write_text(json.dumps([fault.as_json() for fault in planned], indent=1) + "\n")
+    stack.up(instances=2, wait_s=120)
+    bench = faults.Bench(stack)
+    name = f"CHAOS{int(time.time())}"
+    log = promises.Log(folder / f"{name}.promises")
+    load = Load(
+        stack.settings["TRADEWIND_DOOR"], stack.token("service", "chaos"), stock_up(stack, name, orders), rate, orders,
+        seed, name, log,
+    )
+    strikes, stopped = Strikes(bench, planned), threading.Event()
+    teller = threading.Thread(target=tell, args=(load, stopped), daemon=True)
+    started = time.monotonic()
+    load.start()
+    teller.start()
+    strikes.go(load)
+    bench.heal()
+    load.join()
+    log.close()
+    say(f"{load.sent} orders sent, {load.accepted} promised; nothing fails any more")
+    come_to_rest(stack)
+    stopped.set()
+    say(f"all at rest after {time.monotonic() - started:.0f} s; what was promised is looked at")
+    found = oracle.judge(promises.read(folder / f"{name}.promises"), world.read(stack, bench.poison))
+    print(report(strikes, found))
+    return strikes.struck, found
+
+
+def report(strikes, found):
+    total = sum(strikes.struck.values())
+    lines = [f"{total} faults of {len(strikes.struck)} kinds struck, {len(strikes.missed)} missed:"]
+    lines += [f"  {number:4}  {kind}" for kind, number in sorted(strikes.struck.items())]
+    lines += ["violations:"]
+    for rule, texts in found.items():
+        lines.append(f"  {len(texts):4}  {rule}: {oracle.RULES[rule]}")
+        lines += [f"        {text}" for text in texts[:EXAMPLES]]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/chaos/run", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--orders", type=int, default=2000)
+    parser.add_argument("--faults", type=int, default=8)
+    parser.add_argument("--rate", type=int, default=RATE, help=f"orders a second (default {RATE})")
+    parser.add_argument("--only", action="append", choices=sorted(faults.KINDS), help="only this kind; may be repeated")
+    parser.add_argument("--plan", action="store_true", help="print the plan and do nothing")
+    arguments = parser.parse_args()
+    if arguments.plan:
+        make_plan(arguments.seed, arguments.orders, arguments.faults, arguments.only)
+        return 0
+    _, found = run(Stack(), arguments.seed, arguments.orders, arguments.faults, arguments.rate, arguments.only)
+    return 1 if any(found.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
