@@ -153,7 +153,7 @@ static void answer_list(struct host *host, struct http_request *request, struct 
         http_reply(request, 200, NULL, buf_view(&out));
 }
 
-static bool has_started(struct http_request *request, struct host *host)
+bool host_has_started(struct host *host, struct http_request *request)
 {
     if (atomic_load(&host->flowing))
         return true;
@@ -165,7 +165,7 @@ static bool has_started(struct http_request *request, struct host *host)
 
 void dead_letters_list(struct http_request *request, void *context)
 {
-    if (has_started(request, context))
+    if (host_has_started(context, request))
         host_query(context, request, answer_list);
 }
 
@@ -252,7 +252,7 @@ static void answer_show(struct host *host, struct http_request *request, struct 
 
 void dead_letters_show(struct http_request *request, void *context)
 {
-    if (has_started(request, context))
+    if (host_has_started(context, request))
         host_query(context, request, answer_show);
 }
 
@@ -274,7 +274,7 @@ static void brought_back(struct command *command, enum err_kind outcome, const s
     free(back);
 }
 
-static bool read_flag(struct http_request *request, const char *name, bool *out)
+bool host_read_flag(struct http_request *request, const char *name, bool *out)
 {
     struct view text = http_query_param(request, name);
 
@@ -306,9 +306,9 @@ static void submit(struct http_request *request, struct host *host, int kind)
     bool dry_run, beyond_limit;
     int64_t id;
 
-    if (!has_started(request, host) || !path_id(request, &id) ||
-        !read_flag(request, "dry_run", &dry_run) ||
-        !read_flag(request, "beyond_limit", &beyond_limit) || !operation_read(request, &operation))
+    if (!host_has_started(host, request) || !path_id(request, &id) ||
+        !host_read_flag(request, "dry_run", &dry_run) ||
+        !host_read_flag(request, "beyond_limit", &beyond_limit) || !operation_read(request, &operation))
         return;
     back = mem_alloc(sizeof *back);
     *back = (struct bring_back){.command = {.kind = kind, .done = brought_back},

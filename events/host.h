@@ -22,6 +22,8 @@
 /* The command kinds of the host itself are negative. */
 #define COMMAND_REDRIVE (-1)
 #define COMMAND_DROP (-2)
+#define COMMAND_SHOW_CONSUMER (-3)
+#define COMMAND_SET_FLOW (-4)
 /* A dead letter that was tried so often is not tried again unless an operator insists. */
 #define DEAD_ATTEMPTS_MAX 5
 
@@ -65,8 +67,8 @@ struct unit {
     bool dry_run;                      /* decide, then give it up */
     const struct operation *operation; /* of a command of the host's own */
     /* After the decisions of such a unit; may be NULL. */
-    void (*conclude)(struct unit *unit, const void *context);
-    const void *conclude_context;
+    enum err_kind (*conclude)(struct unit *unit, void *context, struct err *err);
+    void *conclude_context;
 };
 
 /* A dead letter on its way back: an operator's request. */
@@ -110,6 +112,7 @@ struct host {
     atomic_bool was_ready;                /* once since the start */
 
     /* worker */
+    int64_t flow_at_ms;  /* flow.c: when it is looked at next */
     bool none_undecided; /* undecided.c */
     int64_t undecided_at_ms;
     size_t undecided;        /* under way */
@@ -153,6 +156,22 @@ void dead_letters_list(struct http_request *request, void *context);
 void dead_letters_show(struct http_request *request, void *context);
 void dead_letters_redrive(struct http_request *request, void *context);
 void dead_letters_drop(struct http_request *request, void *context);
+
+/* flow.c: how inputs are read */
+/** Before anything of a partition is read. */
+enum err_kind flow_read(struct host *host, struct err *err);
+/** What another instance was told. */
+void flow_tick(struct host *host, int64_t now_ms);
+/** COMMAND_SHOW_CONSUMER, COMMAND_SET_FLOW: worker only */
+enum err_kind flow_command(struct host *host, struct command *command, struct err *err);
+void consumer_show(struct http_request *request, void *context);
+void consumer_pause(struct http_request *request, void *context);
+void consumer_resume(struct http_request *request, void *context);
+void consumer_throttle(struct http_request *request, void *context);
+
+/** What handlers of the host's own ask of each other: false when the request has been answered. */
+bool host_has_started(struct host *host, struct http_request *request);
+bool host_read_flag(struct http_request *request, const char *name, bool *out);
 
 /* undecided.c */
 void undecided_tick(struct host *host, int64_t now_ms);

@@ -277,6 +277,10 @@ static const struct http_route HOST_ROUTES[] = {
     {HTTP_GET, "/readyz", ROLE_ANY, 0, get_readyz},
     {HTTP_GET, "/health", ROLE_ANY, 0, get_health},
     {HTTP_GET, "/metrics", ROLE_ANY, 0, get_metrics},
+    {HTTP_GET, "/consumer", ROLE_OPERATOR, 0, consumer_show},
+    {HTTP_POST, "/consumer/pause", ROLE_OPERATOR, 1024, consumer_pause},
+    {HTTP_POST, "/consumer/resume", ROLE_OPERATOR, 1024, consumer_resume},
+    {HTTP_POST, "/consumer/throttle", ROLE_OPERATOR, 1024, consumer_throttle},
     {HTTP_GET, "/dead-letters", ROLE_OPERATOR, 0, dead_letters_list},
     {HTTP_GET, "/dead-letters/{id}", ROLE_OPERATOR, 0, dead_letters_show},
     {HTTP_POST, "/dead-letters/{id}/redrive", ROLE_OPERATOR, 1024, dead_letters_redrive},
@@ -471,9 +475,9 @@ static enum err_kind taken_over(void *context, const struct mark *marks, size_t 
                                 struct err *err)
 {
     struct host *host = context;
-    enum err_kind kind = ERR_OK;
+    enum err_kind kind = flow_read(host, err);
 
-    if (host->part->lead_topic != NULL && count > 0)
+    if (kind == ERR_OK && host->part->lead_topic != NULL && count > 0)
         relay_lead(host->relay, true);
     for (size_t i = 0; i < count && kind == ERR_OK && host->part->taken_over != NULL; i++)
         kind = host->part->taken_over(host, host->store.session(host->store.self),

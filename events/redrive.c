@@ -129,7 +129,7 @@ static enum err_kind judge_head(const struct bring_back *back, const struct unit
 }
 
 /* What operators did is said in the commit that does it, also when it came to nothing. */
-static void record_letters(struct unit *unit, const void *context)
+static enum err_kind record_letters(struct unit *unit, void *context, struct err *err)
 {
     const struct bring_back *back = context;
     const struct dead_letter *head = unit->items[0].redriven;
@@ -138,6 +138,7 @@ static void record_letters(struct unit *unit, const void *context)
     struct json_writer was = {.out = &before}, is = {.out = &after};
     char id[24];
 
+    (void)err;
     snprintf(id, sizeof id, "%" PRId64, head->id);
     json_object_start(&was);
     json_member_text(&was, "key", head->key);
@@ -160,6 +161,7 @@ static void record_letters(struct unit *unit, const void *context)
                           .before = buf_view(&before),
                           .after = buf_view(&after),
                       });
+    return ERR_OK;
 }
 
 /* --- Doing it -----------------------------------------------------------------------------------
@@ -173,7 +175,7 @@ static void refuse(struct host *host, struct item *item, const struct err *why)
 }
 
 /* One transaction with the first take of count letters. */
-static enum err_kind try_letters(struct host *host, const struct bring_back *back,
+static enum err_kind try_letters(struct host *host, struct bring_back *back,
                                  struct item *items, size_t take, size_t count, struct unit *unit,
                                  struct err *err)
 {

@@ -307,11 +307,13 @@ enum err_kind worker_make_unit(struct unit *unit, bool *fenced, struct err *err)
         decide(unit);
         unit_plan_removed(unit);
         if (unit->conclude != NULL && !unit->dry_run)
-            unit->conclude(unit, unit->conclude_context);
+            kind = unit->conclude(unit, unit->conclude_context, err);
         if (unit->dry_run) {
             store->abandon(store->self);
             return ERR_OK;
         }
+    }
+    if (kind == ERR_OK) {
         if (part->save != NULL)
             part->save(unit);
         kind = store->commit(store->self, &unit->commit, err);
@@ -547,6 +549,17 @@ static enum err_kind process(struct host *host, struct item *items, size_t count
 
 /* --- The loop ------------------------------------------------------------------------------- */
 
+static enum err_kind run_host_command(struct host *host, struct command *command, struct err *err)
+{
+    switch (command->kind) {
+    case COMMAND_SHOW_CONSUMER:
+    case COMMAND_SET_FLOW:
+        return flow_command(host, command, err);
+    default:
+        return redrive(host, (struct bring_back *)command, err);
+    }
+}
+
 /* Host commands run each in a unit of their own. */
 static size_t run_host_commands(struct host *host, struct command **commands, size_t count)
 {
@@ -557,7 +570,7 @@ static size_t run_host_commands(struct host *host, struct command **commands, si
         struct err err = {0};
 
         if (is_host_command(command))
-            command->done(command, redrive(host, (struct bring_back *)command, &err), &err);
+            command->done(command, run_host_command(host, command, &err), &err);
         else
             commands[left++] = command;
     }
@@ -661,6 +674,7 @@ enum err_kind worker_run(struct host *host, struct err *err)
             tick_ms = now_ms + TICK_MS;
             if (host->intake != NULL && (kind = intake_tick(host->intake, now_ms, err)) == ERR_STOP)
                 return kind;
+            flow_tick(host, now_ms);
             undecided_tick(host, now_ms);
             if (host->part->tick != NULL)
                 host->part->tick(host, now_ms);

@@ -27,7 +27,9 @@ static void print_part(struct out_table *table, const struct part_status *part)
 
     out_cell(table, "%s", part->part->name);
     out_cell(table, "%s", part->address != NULL ? part->address : "-");
-    if (part->ready)
+    if (part->ready && metrics_sum(&part->metrics, "tradewind_intake_paused") > 0)
+        out_cell_in(table, OUT_YELLOW, "paused");
+    else if (part->ready)
         out_cell_in(table, OUT_GREEN, "ready");
     else
         out_cell_in(table, OUT_RED, "%s",
@@ -94,6 +96,7 @@ static void write_part(struct json_writer *json, const struct part_status *part)
     json_member_bool(json, "reachable", part->reachable);
     json_member_bool(json, "ready", part->ready);
     json_member_str(json, "not_ready", part->not_ready);
+    json_member_bool(json, "paused", metrics_sum(&part->metrics, "tradewind_intake_paused") > 0);
     json_member_str(json, "instance", part->instance);
     write_count(json, "resident_bytes",
                 measured ? (int64_t)metrics_sum(&part->metrics, "process_resident_memory_bytes")

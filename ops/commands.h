@@ -8,6 +8,7 @@
 
 int command_audit(const struct command *command, int argc, char **argv);
 int command_dlq(const struct command *command, int argc, char **argv);
+int command_groups(const struct command *command, int argc, char **argv);
 int command_import(const struct command *command, int argc, char **argv);
 int command_keys(const struct command *command, int argc, char **argv);
 int command_ops(const struct command *command, int argc, char **argv);

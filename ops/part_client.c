@@ -141,11 +141,37 @@ static enum err_kind refused(const struct part_call *call, struct arena *arena, 
                    detail, call->status);
 }
 
+static enum err_kind read_answer(const struct json **out, const struct part_call *call,
+                                 struct arena *arena, struct err *err)
+{
+    struct json *root;
+
+    if (call->status == 0)
+        return err_set(err, ERR_RETRY, "%s does not answer through the door", call->part);
+    if (call->status / 100 != 2)
+        return refused(call, arena, err);
+    if (json_parse_deep(&root, call->body, arena, NULL) != ERR_OK)
+        return err_set(err, ERR_REJECT, "%s answers something else than JSON", call->part);
+    *out = root;
+    return ERR_OK;
+}
+
+enum err_kind part_ask_soon(const struct json **out, struct part_call *call, struct arena *arena,
+                            struct err *err)
+{
+    enum err_kind kind = ERR_OK;
+
+    call->through_door = true;
+    /* The door asks one instance after the other: of some parts only one can answer. */
+    for (int i = 0; i < ASK_TRIES && kind == ERR_OK && (i == 0 || is_busy(call)); i++)
+        kind = part_call_all(call, 1, arena, err);
+    return kind == ERR_OK ? read_answer(out, call, arena, err) : kind;
+}
+
 enum err_kind part_ask(const struct json **out, struct part_call *call, struct arena *arena,
                        struct err *err)
 {
     const struct timespec second = {.tv_sec = 1};
-    struct json *root;
 
     call->through_door = true;
     call->timeout_ms = ASK_MS;
@@ -158,14 +184,7 @@ enum err_kind part_ask(const struct json **out, struct part_call *call, struct a
             break;
         nanosleep(&second, NULL);
     }
-    if (call->status == 0)
-        return err_set(err, ERR_RETRY, "%s does not answer through the door", call->part);
-    if (call->status / 100 != 2)
-        return refused(call, arena, err);
-    if (json_parse_deep(&root, call->body, arena, NULL) != ERR_OK)
-        return err_set(err, ERR_REJECT, "%s answers something else than JSON", call->part);
-    *out = root;
-    return ERR_OK;
+    return read_answer(out, call, arena, err);
 }
 
 enum err_kind part_token(char **out, const char *role, struct err *err)

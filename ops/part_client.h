@@ -31,6 +31,10 @@ enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena 
 enum err_kind part_ask(const struct json **out, struct part_call *call, struct arena *arena,
                        struct err *err);
 
+/** The same without waiting for a part that is busy: for looking at parts that may be down. */
+enum err_kind part_ask_soon(const struct json **out, struct part_call *call, struct arena *arena,
+                            struct err *err);
+
 /** Append ?name=value to a path, or &name=value, percent-encoded. */
 void part_add_parameter(struct buf *path, const char *name, const char *value);
 

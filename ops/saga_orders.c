@@ -95,6 +95,8 @@ static void write_part(struct scene *scene, struct json_writer *json, const char
         json_member_bool(json, "reachable", part->reachable);
         json_member_bool(json, "ready", part->ready);
         json_member_str(json, "not_ready", part->not_ready);
+        json_member_bool(json, "paused",
+                         metrics_sum(&part->metrics, "tradewind_intake_paused") > 0);
         json_key(json, "lag");
         if (part->lag >= 0)
             json_put_int64(json, part->lag);
@@ -131,6 +133,12 @@ static const char *say_part(struct scene *scene, const char *name, const char *o
             .data;
     if (!part->ready)
         return arena_printf(arena, "is up, not ready: %s", part->not_ready).data;
+    if (metrics_sum(&part->metrics, "tradewind_intake_paused") > 0)
+        return arena_printf(arena,
+                            "is paused by an operator, %" PRId64
+                            " records behind: tradewind groups resume %s",
+                            part->lag, name)
+            .data;
     if (part->lag > 0)
         return arena_printf(arena, "is up, %" PRId64 " records behind", part->lag).data;
     return "is up and has read all: it works on it, or waits for somebody outside";

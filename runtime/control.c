@@ -18,6 +18,8 @@ void control_write(struct buf *out, const struct control *control)
     json_member_str(&writer, "type", TYPES[control->type]);
     json_member_text(&writer, "source", control->source);
     json_member_text(&writer, "from", control->from);
+    if (control->paused)
+        json_member_bool(&writer, "paused", true);
     if (control->type == CONTROL_PUBLISHED) {
         json_key(&writer, "shards");
         json_object_start(&writer);
@@ -94,6 +96,7 @@ enum err_kind control_parse(struct control *out, struct view text, struct arena 
         return err_set(err, ERR_REJECT, "control record of type %.*s: want published, nack or gone",
                        VIEW_PRINT(type));
     out->type = (enum control_type)i;
+    out->paused = json_read_bool_optional(&reader, root, "paused", false);
     if (out->type == CONTROL_PUBLISHED)
         read_shards(out, &reader, root);
     else

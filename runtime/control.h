@@ -3,6 +3,7 @@
  *
  * Loss is harmless because all of it is said again each second:
  *     {"type":"published","source":"orders","instance":"orders-1","shards":{"0":12,"7":3}}
+ *     {"type":"published","paused":true,...}   an operator has its part read nothing
  *     {"type":"nack","source":"orders","shard":7,"number":4,"from":"payment-1"} */
 #ifndef TRADEWIND_RUNTIME_CONTROL_H
 #define TRADEWIND_RUNTIME_CONTROL_H
@@ -22,6 +23,7 @@ struct control {
     enum control_type type;
     struct view source; /* the writer: "orders" */
     struct view from;   /* who speaks: an instance */
+    bool paused;        /* CONTROL_PUBLISHED: an operator has it read nothing, so it answers nothing */
     /* CONTROL_PUBLISHED: one entry a shard; else one entry */
     const int32_t *shards;
     const uint64_t *numbers;

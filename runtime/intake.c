@@ -46,6 +46,8 @@ struct intake {
     int64_t fenced_at_ms; /* see kafka_judge_fence */
     struct speaker speakers[SPEAKERS_MAX];
     int64_t commit_at_ms, ends_at_ms;
+    struct flow flow;
+    int64_t credit, credit_at_ms; /* thousandths of records that a throttle lets through */
     struct arena arena;
     struct err failed;
 };
@@ -58,6 +60,11 @@ static struct metric gaps_total = METRIC(METRIC_COUNTER, "tradewind_intake_gap_d
                                          "Records dropped: one before them is missing");
 static struct metric nacks_total =
     METRIC(METRIC_COUNTER, "tradewind_intake_nacks_total", "Missing numbers asked for");
+
+static struct metric paused_gauge =
+    METRIC(METRIC_GAUGE, "tradewind_intake_paused", "Whether an operator has it read nothing: 1 or 0");
+static struct metric rate_gauge = METRIC(METRIC_GAUGE, "tradewind_intake_rate_per_second",
+                                         "Records a second that an operator lets through; 0: all");
 
 static struct lane *lane_of(const struct intake *intake, size_t topic, int32_t partition)
 {
@@ -150,8 +157,10 @@ static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t 
         intake->assigned = true;
         for (size_t i = 0; i < count; i++) {
             start_lane(intake, &marks[i]);
-            rd_kafka_topic_partition_list_add(list, marks[i].topic, marks[i].partition)->offset =
-                marks[i].next_offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : marks[i].next_offset;
+            if (!intake->flow.paused)
+                rd_kafka_topic_partition_list_add(list, marks[i].topic, marks[i].partition)
+                    ->offset =
+                    marks[i].next_offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : marks[i].next_offset;
         }
         rd_kafka_topic_partition_list_add(list, CONTROL_TOPIC, 0)->offset = RD_KAFKA_OFFSET_END;
     }
@@ -225,7 +234,8 @@ static void read_control(struct intake *intake, const rd_kafka_message_t *messag
             ERR_OK ||
         control.type == CONTROL_NACK)
         return;
-    if (control.type == CONTROL_PUBLISHED)
+    /* Who answers nothing is as silent as one that is down. */
+    if (control.type == CONTROL_PUBLISHED && !control.paused)
         note_speaker(intake, control.source, now_ms);
     for (size_t topic = 0; topic < intake->options.topic_count; topic++) {
         if (!view_equals(control.source, intake->options.sources[topic]))
@@ -371,7 +381,7 @@ static enum err_kind take_message(struct intake *intake, rd_kafka_message_t *mes
     if (message->partition >= intake->options.partitions)
         return ERR_OK;
     lane = lane_of(intake, topic, message->partition);
-    if (!lane->assigned)
+    if (!lane->assigned || intake->flow.paused)
         return ERR_OK;
     *record =
         (struct intake_record){.message = message, .topic = topic, .partition = message->partition};
@@ -444,16 +454,30 @@ static enum err_kind join_again(struct intake *intake, struct err *err)
 
 /* --- Polling ---------------------------------------------------------------------------------- */
 
+/* How many of max records a throttle lets through now. What was not used in a second is lost. */
+static size_t allowed_records(struct intake *intake, size_t max)
+{
+    int64_t now_ms = clock_monotonic_ms(), full = intake->flow.rate_per_s * 1000;
+
+    if (intake->flow.rate_per_s == 0)
+        return max;
+    intake->credit += (now_ms - intake->credit_at_ms) * intake->flow.rate_per_s;
+    intake->credit_at_ms = now_ms;
+    if (intake->credit > full)
+        intake->credit = full;
+    return (size_t)(intake->credit / 1000) < max ? (size_t)(intake->credit / 1000) : max;
+}
+
 enum err_kind intake_poll(struct intake *intake, struct intake_record *records, size_t max,
                           size_t max_bytes, size_t *count, bool *more, struct err *err)
 {
     /* Here none of its messages is in anybody's hands. */
     enum err_kind kind = intake->join_again ? join_again(intake, err) : ERR_OK;
-    size_t bytes = 0;
+    size_t bytes = 0, allowed = allowed_records(intake, max);
 
     *count = 0;
     *more = true;
-    while (*count < max && bytes < max_bytes && kind == ERR_OK && !intake->join_again) {
+    while (*count < allowed && bytes < max_bytes && kind == ERR_OK && !intake->join_again) {
         uint64_t assignment = intake->assignment;
         rd_kafka_message_t *message = rd_kafka_consumer_poll(intake->client, 0);
         bool taken = false;
@@ -476,6 +500,10 @@ enum err_kind intake_poll(struct intake *intake, struct intake_record *records, 
             rd_kafka_message_destroy(message);
         }
     }
+    if (intake->flow.rate_per_s > 0)
+        intake->credit -= (int64_t)*count * 1000;
+    if (*count == allowed && allowed < max)
+        *more = false; /* time has to pass first */
     if (intake->failed.kind != ERR_OK) {
         kind = err_set(err, intake->failed.kind, "%s", intake->failed.text);
     }
@@ -536,8 +564,9 @@ static void seek(struct intake *intake, size_t topic, int32_t partition, int64_t
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Fetch all lanes again from where they stand. A partition whose offset was out of range is no
- * longer fetched at all and refuses a seek; only an assignment starts it again. */
+/* Fetch all lanes again from where they stand; during a pause none. A partition whose offset was
+ * out of range is no longer fetched at all and refuses a seek; only an assignment starts it again.
+ */
 static void assign_positions(struct intake *intake)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
@@ -547,13 +576,30 @@ static void assign_positions(struct intake *intake)
             const struct lane *lane = lane_of(intake, topic, p);
             int64_t offset = receiver_position(&lane->receiver);
 
-            if (lane->assigned)
+            if (lane->assigned && !intake->flow.paused)
                 rd_kafka_topic_partition_list_add(list, intake->options.topics[topic], p)->offset =
                     offset < 0 ? RD_KAFKA_OFFSET_BEGINNING : offset;
         }
     rd_kafka_topic_partition_list_add(list, CONTROL_TOPIC, 0)->offset = RD_KAFKA_OFFSET_END;
     rd_kafka_assign(intake->client, list);
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+void intake_set_flow(struct intake *intake, const struct flow *flow)
+{
+    bool was_paused = intake->flow.paused;
+
+    if (intake->flow.rate_per_s != flow->rate_per_s) {
+        intake->credit = 0;
+        intake->credit_at_ms = clock_monotonic_ms();
+    }
+    intake->flow = *flow;
+    metric_set(&paused_gauge, flow->paused);
+    metric_set(&rate_gauge, flow->rate_per_s);
+    relay_pause(intake->options.relay, flow->paused);
+    /* Without its lanes the member keeps its place in the group, and hears the control topic. */
+    if (was_paused != flow->paused && intake->assigned)
+        assign_positions(intake);
 }
 
 static void say_nack(struct intake *intake, size_t topic, int32_t partition, uint64_t number)
@@ -651,7 +697,7 @@ enum err_kind intake_tick(struct intake *intake, int64_t now_ms, struct err *err
         for (int32_t p = 0; p < intake->options.partitions; p++) {
             struct lane *lane = lane_of(intake, topic, p);
 
-            if (lane->assigned)
+            if (lane->assigned && !intake->flow.paused)
                 tick_lane(intake, topic, p, now_ms);
             else if (lane->fenced_at_ms > 0 && now_ms - lane->fenced_at_ms > FENCED_FOR_MS)
                 return err_set(err, ERR_STOP,
@@ -707,8 +753,8 @@ bool intake_leads(const struct intake *intake)
 enum err_kind intake_start(struct intake **out, const struct intake_options *options,
                            struct err *err)
 {
-    static struct metric *const metrics[] = {&read_total, &duplicates_total, &gaps_total,
-                                             &nacks_total};
+    static struct metric *const metrics[] = {&read_total,  &duplicates_total, &gaps_total,
+                                             &nacks_total, &paused_gauge,     &rate_gauge};
     struct intake *intake = mem_alloc(sizeof *intake);
     enum err_kind kind;
 

@@ -79,6 +79,10 @@ int64_t intake_epoch(const struct intake *intake, size_t topic, int32_t partitio
 /** Somebody else has the partition: read it no more until it is assigned again. */
 void intake_fenced(struct intake *intake, size_t topic, int32_t partition);
 
+/** How inputs are read from now on. A pause takes hold at once: what was read and is not in a batch
+ * is read again when it ends. */
+void intake_set_flow(struct intake *intake, const struct flow *flow);
+
 /** About ten times a second: look back, ask for ends, say NACKs, commit offsets. */
 enum err_kind intake_tick(struct intake *intake, int64_t now_ms, struct err *err);
 

@@ -111,6 +111,17 @@ static const struct pg_statement DEAD_UPDATE = {
 static const struct pg_statement DEAD_DELETE = {
     "dead_delete", "delete from dead_letters where id = any($1::bigint[])"};
 
+static const struct pg_statement FLOW_READ = {
+    "flow_read", "select paused, rate_per_s, (extract(epoch from changed_at) * 1000000)::bigint "
+                 "from flow"};
+
+static const struct pg_statement FLOW_WRITE = {
+    "flow_write",
+    "insert into flow (paused, rate_per_s, changed_at) "
+    "values ($1::int <> 0, $2, to_timestamp($3::bigint / 1000000.0)) "
+    "on conflict (one) do update set paused = excluded.paused, rate_per_s = excluded.rate_per_s, "
+    "changed_at = excluded.changed_at"};
+
 static const struct pg_statement LAST_NUMBERS = {"last_numbers",
                                                  "select shard, last_number from shards"};
 
@@ -552,6 +563,34 @@ static void queue_removed(struct pg_store *store, const struct commit *commit)
     pg_queue(store->worker, &DEAD_DELETE, &args);
 }
 
+static void queue_flow(struct pg_store *store, const struct flow *flow)
+{
+    struct pg_args args = {0};
+
+    pg_arg_int4(&args, flow->paused);
+    pg_arg_int8(&args, flow->rate_per_s);
+    pg_arg_int8(&args, flow->changed_us);
+    pg_queue(store->worker, &FLOW_WRITE, &args);
+}
+
+static enum err_kind store_read_flow(void *self, struct flow *out, struct err *err)
+{
+    struct pg_store *store = self;
+    struct pg_rows rows;
+    enum err_kind kind = session(store, &store->worker, err);
+
+    if (kind == ERR_OK)
+        kind = pg_run(store->worker, &FLOW_READ, NULL, &rows, err);
+    if (kind != ERR_OK)
+        return kind;
+    *out = (struct flow){0};
+    if (rows.count > 0)
+        *out = (struct flow){.paused = pg_bool(&rows, 0, 0),
+                             .rate_per_s = pg_int(&rows, 0, 1),
+                             .changed_us = pg_int(&rows, 0, 2)};
+    return ERR_OK;
+}
+
 static enum err_kind store_commit(void *self, struct commit *commit, struct err *err)
 {
     struct pg_store *store = self;
@@ -566,6 +605,8 @@ static enum err_kind store_commit(void *self, struct commit *commit, struct err 
         queue_removed(store, commit);
     if (commit->mark_count > 0)
         queue_marks(store, commit);
+    if (commit->flow != NULL)
+        queue_flow(store, commit->flow);
     pg_queue(store->worker, &COMMIT, NULL);
     pg_sync(store->worker);
     /* A failed statement makes the server answer COMMIT with ROLLBACK or not at all; either way
@@ -968,6 +1009,7 @@ enum err_kind pg_store_open(struct store *out, const char *conninfo, const char 
         .commit = store_commit,
         .abandon = store_abandon,
         .session = store_session,
+        .read_flow = store_read_flow,
         .last_numbers = store_last_numbers,
         .read = store_read,
         .raise_last_number = store_raise_last_number,

@@ -40,6 +40,7 @@ struct relay {
     uint64_t in_flight;
     bool stopping;
     bool failed;
+    bool paused;          /* see relay_pause */
     int64_t heard_ms;     /* the broker's last acknowledgement */
     int64_t fenced_at_ms; /* see kafka_judge_fence */
     int64_t journal_at_ms, second_at_ms, minute_at_ms, read_back_at_ms;
@@ -699,6 +700,7 @@ static void say_published(struct relay *relay)
     };
 
     pthread_mutex_lock(&relay->lock);
+    control.paused = relay->paused;
     for (int32_t i = 0; i < relay->options.partitions; i++)
         if (relay->shards[i].owned && !relay->shards[i].sender.doubt) {
             shards[control.count] = i;
@@ -899,6 +901,13 @@ void relay_lead(struct relay *relay, bool leads)
     pthread_mutex_lock(&relay->lock);
     for (int32_t i = 0; i < shard_count(relay); i++)
         own_shard(relay, i, leads);
+    pthread_mutex_unlock(&relay->lock);
+}
+
+void relay_pause(struct relay *relay, bool paused)
+{
+    pthread_mutex_lock(&relay->lock);
+    relay->paused = paused;
     pthread_mutex_unlock(&relay->lock);
 }
 

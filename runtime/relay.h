@@ -44,6 +44,9 @@ void relay_offer(struct relay *relay, const struct journal_record *records, size
 /** Only with follows_lead: this instance leads now, or no longer. */
 void relay_lead(struct relay *relay, bool leads);
 
+/** The part reads nothing, by an operator's wish: say so on the control topic. */
+void relay_pause(struct relay *relay, bool paused);
+
 /** Shards relayed here that may be sent to (not in doubt first); fills up to the partition count.
  */
 size_t relay_shards(struct relay *relay, int32_t *shards);

@@ -79,6 +79,14 @@ bool dead_reason_from_name(struct view name, enum dead_reason *out);
 /** With its texts and bytes in arena. */
 struct dead_letter dead_letter_copy(const struct dead_letter *dead, struct arena *arena);
 
+/* How a part reads its inputs, as an operator wants it. Kept in the part's own store, so that it
+ * holds for every instance and outlives each. */
+struct flow {
+    bool paused;
+    int64_t rate_per_s; /* records that an instance takes in a second; 0: as many as come */
+    int64_t changed_us; /* UTC; 0: never */
+};
+
 /* What one commit writes besides the part's state. */
 struct commit {
     struct mark *marks; /* of the input partitions in this unit, sorted by topic, partition */
@@ -96,6 +104,7 @@ struct commit {
     size_t redriven_count, key_letters;
     int64_t *removed; /* of redriven, after the decisions */
     size_t removed_count;
+    const struct flow *flow; /* NULL: it stays as it is */
     const struct view *keys; /* sorted: begin fills key_is_parked for them */
     bool *key_is_parked;     /* the key has a numbered dead letter */
     size_t key_count;
@@ -121,6 +130,8 @@ struct store {
     /* Give up what began; forget memory that an unknown outcome made doubtful. */
     void (*abandon)(void *self);
     struct pg *(*session)(void *self); /* of the worker; NULL: no PostgreSQL */
+    /* How inputs are to be read, in a unit too. Worker. */
+    enum err_kind (*read_flow)(void *self, struct flow *out, struct err *err);
 
     /* The relay's side. `partitions` counts the shards. */
     enum err_kind (*last_numbers)(void *self, uint64_t *numbers, int32_t partitions,

@@ -224,6 +224,7 @@ static void take_standing(struct ledger *ledger, const struct standing *standing
         set_positions(ledger, &standing->positions[i]);
     if (ledger->last_letter < standing->last_letter)
         ledger->last_letter = standing->last_letter;
+    ledger->flow = standing->flow;
 }
 
 void ledger_settle(struct ledger *ledger, const struct batch *batch)
@@ -296,5 +297,6 @@ struct standing ledger_standing(const struct ledger *ledger, struct arena *arena
         .positions = positions,
         .position_count = ledger->position_count,
         .last_letter = ledger->last_letter,
+        .flow = ledger->flow,
     };
 }

@@ -27,6 +27,7 @@ struct ledger {
     struct letter **letters; /* ascending by id, each with its bytes in one allocation */
     size_t letter_count, letter_capacity;
     int64_t last_letter;
+    struct flow flow;
 };
 
 /** An empty ledger. gives: ledger_free */

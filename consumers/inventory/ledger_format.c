@@ -115,6 +115,21 @@ static void put_int64s(bson_t *document, const char *name, const void *values, s
     list_end(&list);
 }
 
+/* Left out when no operator has ever wanted anything: as in documents from before there was a
+ * wish. */
+static void put_flow(bson_t *document, const struct flow *flow)
+{
+    bson_t child;
+
+    if (flow->changed_us == 0)
+        return;
+    BSON_APPEND_DOCUMENT_BEGIN(document, "flow", &child);
+    BSON_APPEND_BOOL(&child, "paused", flow->paused);
+    BSON_APPEND_INT64(&child, "rate_per_s", flow->rate_per_s);
+    BSON_APPEND_INT64(&child, "changed_us", flow->changed_us);
+    bson_append_document_end(document, &child);
+}
+
 void standing_write(bson_t *document, const struct standing *standing)
 {
     size_t partitions = (size_t)standing->partitions;
@@ -141,6 +156,7 @@ void standing_write(bson_t *document, const struct standing *standing)
     }
     list_end(&list);
     BSON_APPEND_INT64(document, "last_letter", standing->last_letter);
+    put_flow(document, &standing->flow);
 }
 
 static void put_entries(bson_t *document, const struct entry *entries, size_t count)
@@ -298,6 +314,31 @@ static void read_positions(struct standing *out, struct bson_reader *reader, con
     }
 }
 
+static void read_flow(struct flow *out, struct bson_reader *reader, const bson_t *document)
+{
+    bson_iter_t at;
+    const uint8_t *bytes;
+    uint32_t size;
+    bson_t flow;
+
+    if (!bson_iter_init_find(&at, document, "flow"))
+        return;
+    if (!BSON_ITER_HOLDS_DOCUMENT(&at)) {
+        bson_fail(reader, "flow is no document");
+        return;
+    }
+    bson_iter_document(&at, &size, &bytes);
+    if (!bson_init_static(&flow, bytes, size)) {
+        bson_fail(reader, "flow is no document");
+        return;
+    }
+    *out = (struct flow){
+        .paused = bson_read_bool(reader, &flow, "paused"),
+        .rate_per_s = bson_read_int64(reader, &flow, "rate_per_s", 0, INT64_MAX),
+        .changed_us = bson_read_int64(reader, &flow, "changed_us", 1, INT64_MAX),
+    };
+}
+
 void standing_read(struct standing *out, struct bson_reader *reader, const bson_t *document,
                    struct arena *arena)
 {
@@ -319,6 +360,7 @@ void standing_read(struct standing *out, struct bson_reader *reader, const bson_
         .last_letter = bson_read_int64(reader, document, "last_letter", 0, INT64_MAX),
     };
     read_positions(out, reader, document, arena);
+    read_flow(&out->flow, reader, document);
 }
 
 int64_t number_read(struct bson_reader *reader, struct view *line)

@@ -50,6 +50,7 @@ struct standing {
     const struct positions *positions;
     size_t position_count;
     int64_t last_letter; /* id of the newest dead letter there ever was */
+    struct flow flow;    /* how inputs are read */
 };
 
 struct letter {

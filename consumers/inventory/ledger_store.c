@@ -480,7 +480,7 @@ static enum err_kind store_commit(void *self, struct commit *commit, struct err 
     if (store->entry_count + commit->record_count + commit->mark_count + commit->dead_letter_count +
                 commit->redriven_count ==
             0 &&
-        !store->beat) {
+        commit->flow == NULL && !store->beat) {
         drop_unit(store);
         return ERR_OK;
     }
@@ -491,6 +491,8 @@ static enum err_kind store_commit(void *self, struct commit *commit, struct err 
     move_positions(&batch.standing, commit, arena);
     add_letters(&batch, commit, arena);
     add_copied(store, &batch, arena);
+    if (commit->flow != NULL)
+        batch.standing.flow = *commit->flow;
     kind = write_batch(store, &batch, err);
     if (kind == ERR_OK)
         drop_unit(store);
@@ -510,6 +512,16 @@ static struct pg *store_session(void *self)
 {
     (void)self;
     return NULL;
+}
+
+static enum err_kind store_read_flow(void *self, struct flow *out, struct err *err)
+{
+    struct ledger_store *store = self;
+
+    if (store->ledger == NULL)
+        return err_set(err, ERR_RETRY, "the ledger is not read yet");
+    *out = store->ledger->flow;
+    return ERR_OK;
 }
 
 /* --- The hooks' side ------------------------------------------------------------------------ */
@@ -893,6 +905,7 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
         .commit = store_commit,
         .abandon = store_abandon,
         .session = store_session,
+        .read_flow = store_read_flow,
         .last_numbers = store_last_numbers,
         .read = store_read,
         .published = store_published,

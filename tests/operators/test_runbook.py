@@ -62,7 +62,7 @@ def an_order_that_was(shop):
     return {"ORDER": order, "POSITION": f"orders/{event.partition()}/{number_of(event)}"}
 
 
-TESTS = {"How it was": an_order_that_was, "Rebuild a part's state": a_payment, "Orders that wait": an_order, "Dead letters": dead_letters, "Who did what": nothing}
+TESTS = {"How it was": an_order_that_was, "Rebuild a part's state": a_payment, "Orders that wait": an_order, "How far the parts have read, and stopping them": nothing, "Dead letters": dead_letters, "Who did what": nothing}
 
 
 @pytest.mark.parametrize("section", TESTS)

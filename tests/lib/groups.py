@@ -1,0 +1,46 @@
+"""What tests ask of consumer groups, through the command."""
+
+PARTS = ("orders", "inventory", "payment", "fraud", "email", "analytics")
+
+
+def shown(stack, group):
+    return stack.tradewind("groups", "show", group, "--json")
+
+
+def applied(group):
+    """Up to which number the group's part has applied all, of each partition."""
+    return {(place["topic"], place["partition"]): place["applied"] for place in group["positions"]}
+
+
+def wait_for_lag(stack, group, holds, what):
+    """The group as it is shown when its lag is such."""
+
+    def such():
+        now = shown(stack, group)
+        return now if now["flow"] and holds(now["lag"]) else None
+
+    return stack.wait_until(such, what=f"{group} {what}")
+
+
+def caught_up(stack, group):
+    return wait_for_lag(stack, group, lambda lag: lag == 0, "having applied all")
+
+
+def behind(stack, group):
+    return wait_for_lag(stack, group, lambda lag: lag > 0, "being behind")
+
+
+def acted(stack, action, subject):
+    """What was told of an action on a subject, oldest first."""
+    events = stack.tradewind("ops", "log", "--action", action, "--json")
+    return [event["data"] for event in events if event["data"]["subject"] == subject]
+
+
+def audited(stack):
+    """An audit that finds nothing, when all that is under way has come to its end."""
+
+    def clean():
+        done = stack.run_tradewind("audit", "--json")
+        return done if done.returncode == 0 else None
+
+    return stack.wait_until(clean, seconds=60, what="an audit that finds nothing")
