@@ -24,7 +24,7 @@
 
 #define PRODUCTS 200
 #define PARTITIONS_MAX 1000
-#define CONNECTIONS 128
+#define CONNECTIONS 400
 #define SETTLE_S 120
 
 struct options {
