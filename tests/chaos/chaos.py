@@ -17,6 +17,7 @@ import plan  # noqa: E402
 import promises  # noqa: E402
 import world  # noqa: E402
 from load import Load  # noqa: E402
+from confluent_kafka import KafkaException  # noqa: E402
 from local_stack import Failed, Stack  # noqa: E402
 
 RATE = 200  # orders a second that a release build bears on two cores while things fail
@@ -77,7 +78,7 @@ class Strikes:
                 say(f"fault {fault}")
                 faults.KINDS[fault.kind][2](self.bench, fault)
             self.struck[fault.kind] += 1
-        except (faults.Missed, Failed, OSError) as problem:
+        except (faults.Missed, Failed, OSError, KafkaException) as problem:
             say(f"fault {fault.number} missed: {' '.join(str(problem).split())[:300]}")
             self.missed.append(fault)
         finally:
@@ -116,11 +117,11 @@ def make_plan(seed, orders, count, only):
 
 def run(stack, seed, orders, count, rate=RATE, only=None):
     """Gives (struck kinds, found) after a whole run on a stack; its records lie in the stack's folder `chaos`."""
+    planned = make_plan(seed, orders, count, only)
+    stack.up(instances=2, wait_s=120)
     folder = stack.state / "chaos"
     folder.mkdir(exist_ok=True)
-    planned = make_plan(seed, orders, count, only)
     (folder / "plan.json").write_text(json.dumps([fault.as_json() for fault in planned], indent=1) + "\n")
-    stack.up(instances=2, wait_s=120)
     bench = faults.Bench(stack)
     name = f"CHAOS{int(time.time())}"
     log = promises.Log(folder / f"{name}.promises")

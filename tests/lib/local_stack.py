@@ -27,6 +27,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COMMAND = CHECKOUT / "docker" / "local" / "stack"
+QUIET = 2  # the client library complains of a broker that is away only when it gives up
 
 
 class Failed(AssertionError):
@@ -182,7 +183,7 @@ class Stack:
     def produce(self, topic, value, *, key=None, headers=None, partition=-1):
         """One record, as it is given; gives (partition, offset) when the broker has it."""
         reports = []
-        producer = Producer({"bootstrap.servers": self.settings["TRADEWIND_KAFKA"], "linger.ms": 0})
+        producer = Producer({"bootstrap.servers": self.settings["TRADEWIND_KAFKA"], "linger.ms": 0, "log_level": QUIET})
         place = {} if partition < 0 else {"partition": partition}
         producer.produce(
             topic, value, key, headers=headers, on_delivery=lambda *report: reports.append(report), **place
@@ -192,19 +193,26 @@ class Stack:
             raise Failed(f"produce to {topic}: {reports[0][0] if reports else 'no answer'}")
         return reports[0][1].partition(), reports[0][1].offset()
 
-    def consume(self, *topics):
-        """Every record that is in the topics now, as confluent_kafka messages, each partition in order."""
+    def consume(self, *topics, last=None):
+        """Every record that is in the topics now, or the last so many of each partition, as confluent_kafka messages,
+        each partition in order."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.settings["TRADEWIND_KAFKA"],
                 "group.id": "test-reader",
                 "enable.auto.commit": False,
                 "enable.partition.eof": False,
+                "log_level": QUIET,
             }
         )
         try:
             ends = self._ends(consumer, topics)
-            consumer.assign([TopicPartition(topic, partition, low) for (topic, partition), (low, _) in ends.items()])
+            consumer.assign(
+                [
+                    TopicPartition(topic, partition, low if last is None else max(low, high - last))
+                    for (topic, partition), (low, high) in ends.items()
+                ]
+            )
             return self._read_to(consumer, {place: high for place, (low, high) in ends.items() if high > low})
         finally:
             consumer.close()

@@ -41,6 +41,23 @@ def schema_ids():
     return {row["subject"]: row["id"] for row in rows}
 
 
+def rubbish(good):
+    """name -> (key, value, headers) of records that nobody can read, made from one that is good."""
+    headers, key, value = dict(good.headers()), good.key(), good.value()
+    unnumbered = {name: text for name, text in headers.items() if name not in ("ce_id", "ce_sequence")}
+    return {
+        "bytes that are nothing": (b"poison", bytes(range(256)), None),
+        "no value at all": (key, None, None),
+        "a key that is no text": (b"\xff\xfe\x00\x80", b"poison", None),
+        "an event without headers": (key, value, None),
+        "an event without a number": (key, value, unnumbered),
+        "an unknown schema": (key, with_schema(value, 999_999), unnumbered),
+        "half an event": (key, value[: len(value) // 2], unnumbered),
+        "a number that is none": (key, value, {**headers, "ce_id": b"orders/0/-1", "ce_sequence": b"0x1"}),
+        "headers that are no text": (key, value, {**unnumbered, "ce_id": b"\xff\xfe"}),
+    }
+
+
 # --- What a part has of them -----------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 Each is set aside as it was, with the reason and the place where it lay, in the part's own store and in the dead-letter
 topic; the partition goes on, and no part ends or turns in circles."""
 
-from records import again, forget_last, headers_of, mark, renumbered, with_schema
+from records import again, forget_last, headers_of, mark, renumbered, rubbish
 
 READERS = ("payment", "fraud", "inventory")
 TOPIC = "shop.orders.v1"
@@ -10,23 +10,6 @@ TOPIC = "shop.orders.v1"
 
 def first_record(shop, order):
     return shop.records(TOPIC, order)[0]
-
-
-def rubbish(created):
-    """name -> (key, value, headers) of records that nobody can read."""
-    headers, key, value = dict(created.headers()), created.key(), created.value()
-    unnumbered = {name: text for name, text in headers.items() if name not in ("ce_id", "ce_sequence")}
-    return {
-        "bytes that are nothing": (b"poison", bytes(range(256)), None),
-        "no value at all": (key, None, None),
-        "a key that is no text": (b"\xff\xfe\x00\x80", b"poison", None),
-        "an event without headers": (key, value, None),
-        "an event without a number": (key, value, unnumbered),
-        "an unknown schema": (key, with_schema(value, 999_999), unnumbered),
-        "half an event": (key, value[: len(value) // 2], unnumbered),
-        "a number that is none": (key, value, {**headers, "ce_id": b"orders/0/-1", "ce_sequence": b"0x1"}),
-        "headers that are no text": (key, value, {**unnumbered, "ce_id": b"\xff\xfe"}),
-    }
 
 
 def test_rubbish_is_set_aside_and_the_partition_goes_on(shop):

@@ -1,0 +1,56 @@
+"""Faults of the servers that the parts stand on."""
+
+import signal
+import time
+
+from .bench import frozen, kind, limited, throttled
+
+
+@kind(("kafka", "postgres", "mongodb", "mails", "door", "provider"))
+def server_killed(bench, fault):
+    bench.signal(fault.target, signal.SIGKILL)
+
+
+@kind(("kafka", "postgres", "mongodb", "door", "provider"), (1, 5))
+def server_stopped(bench, fault):
+    """As for maintenance: it ends in good order, and is back later."""
+    bench.stack.stop(fault.target)
+    try:
+        time.sleep(fault.seconds)
+    finally:
+        bench.stack.start(fault.target)
+
+
+@kind(("kafka", "postgres", "mongodb", "provider", "mails"), (2, 8))
+def server_frozen(bench, fault):
+    """It takes connections and says nothing."""
+    frozen(bench, fault)
+
+
+@kind(("postgres",))
+def postgres_immediate(bench, fault):
+    """Its sessions end without a word, and it recovers from its log."""
+    bench.signal("postgres", signal.SIGQUIT)
+
+
+@kind(("orders", "catalog", "payment", "fraud", "email", "analytics", "provider"))
+def sessions_ended(bench, fault):
+    """All database sessions of a part, in the midst of whatever they do."""
+    bench.stack.sql(
+        fault.target,
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where usename = current_user and pid <> pg_backend_pid()",
+    )
+
+
+@kind(("kafka", "postgres", "mongodb"), (1, 4))
+def disk_full(bench, fault):
+    """No file of the server can grow."""
+    with limited(bench.signal(fault.target, 0), "fsize", 0):
+        time.sleep(fault.seconds)
+
+
+@kind(("kafka", "postgres", "mongodb", "provider"), (2, 5))
+def server_slow(bench, fault):
+    """It gets a tenth of the time."""
+    throttled(bench, fault)

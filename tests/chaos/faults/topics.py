@@ -1,0 +1,98 @@
+"""Faults of what lies in the topics: rubbish, repeats out of order, records that the broker had and has lost."""
+
+import os
+import random
+import signal
+import threading
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from local_stack import Failed
+from records import again, headers_of, rubbish
+
+from .bench import Missed, kill, kind
+
+SAGA = ("shop.orders.v1", "shop.inventory.v1", "shop.payments.v1", "shop.fraud.v1")
+PARTITIONS = 12
+LOOK_BACK = 3000  # records, for those that were written a moment ago
+
+
+def last_records(bench, topic, partition, count):
+    """Waits for a broker that is away."""
+
+    def read():
+        try:
+            return (bench.stack.consume(topic, last=count),)
+        except (Failed, KafkaException):
+            return None
+
+    (messages,) = bench.stack.wait_until(read, 90, f"the broker showing {topic}")
+    messages = [message for message in messages if message.partition() == partition]
+    if not messages:
+        raise Missed(f"{topic}/{partition} is empty")
+    return messages
+
+
+def readers(bench, topic):
+    """The parts that set records of the topic aside: each has a topic for them."""
+    admin = AdminClient({"bootstrap.servers": bench.stack.settings["TRADEWIND_KAFKA"], "log_level": 2})
+    names = admin.list_topics(timeout=60).topics
+    return [name.split(".")[-2] for name in names if name.startswith(f"{topic}.") and name.endswith(".dlq")]
+
+
+@kind(SAGA)
+def poison(bench, fault):
+    """Somebody writes what is no event into a topic. Each reader sets it aside, and goes on."""
+    draw = random.Random(fault.seed)
+    partition = draw.randrange(PARTITIONS)
+    good = last_records(bench, fault.target, partition, 20)[-1]
+    bench.poisoned.add((fault.target, partition))
+    try:
+        for key, value, headers in draw.sample(sorted(rubbish(good).values(), key=repr), 3):
+            bench.stack.produce(fault.target, value, key=key, headers=headers, partition=partition)
+    finally:  # what was written is what lies there, whether or not the broker came to say so
+        note_poison(bench, fault.target, partition)
+
+
+def note_poison(bench, topic, partition):
+    parts = readers(bench, topic)
+    for record in last_records(bench, topic, partition, LOOK_BACK):
+        if not headers_of(record).get("ce_sequence", "").isdigit():
+            bench.poison |= {(part, (topic, partition, record.offset())) for part in parts}
+
+
+@kind(SAGA)
+def repeated(bench, fault):
+    """A tool writes the last records of a partition once more, some twice, in any order."""
+    draw = random.Random(fault.seed)
+    records = last_records(bench, fault.target, draw.randrange(PARTITIONS), 30)
+    records += draw.sample(records, len(records) // 3)
+    draw.shuffle(records)
+    for record in records:
+        again(bench.stack, record)
+
+
+@kind(SAGA)
+def tail_lost(bench, fault):
+    """The broker's machine loses power before the end of a log is on disk; Kafka does not wait for that."""
+    draw = random.Random(fault.seed)
+    clean = [p for p in range(PARTITIONS) if (fault.target, p) not in bench.poisoned]
+    partition = draw.choice(clean)
+    pid = bench.signal("kafka", signal.SIGSTOP)
+    # The process manager is told to stop it, so that it stays dead; stopped as it is, it does not hear of that.
+    stopping = threading.Thread(target=bench.stack.stop, args=("kafka",))
+    stopping.start()
+    try:
+        bench.stack.wait_until(lambda: bench.state("kafka") == "stopping", what="kafka being stopped")
+        kill(pid, signal.SIGKILL)
+        stopping.join()
+        cut(bench.stack.state / "kafka" / f"{fault.target}-{partition}", draw.randint(200, 20000))
+    finally:
+        bench.stack.start("kafka")
+
+
+def cut(folder, size):
+    """Take bytes off the end of the log; at most half of its last segment."""
+    log = max(folder.glob("*.log"))
+    length = log.stat().st_size
+    os.truncate(log, length - min(size, length // 2))
