@@ -136,15 +136,8 @@ static struct journal_record *next_record(struct unit *unit)
 {
     struct commit *commit = &unit->commit;
 
-    if (commit->record_count == commit->record_capacity) {
-        size_t capacity = commit->record_capacity > 0 ? 2 * commit->record_capacity : 64;
-        struct journal_record *records = arena_array(unit->arena, capacity, sizeof *records);
-
-        if (commit->record_count > 0)
-            memcpy(records, commit->records, commit->record_count * sizeof *records);
-        commit->records = records;
-        commit->record_capacity = capacity;
-    }
+    commit->records = arena_room(unit->arena, commit->records, commit->record_count,
+                                 &commit->record_capacity, sizeof *commit->records);
     return &commit->records[commit->record_count++];
 }
 

@@ -122,11 +122,8 @@ void audit_note_position(struct audit *audit, const char *part, const char *topi
 {
     if (topic_from_name(topic) == TOPIC_NONE)
         return;
-    if (audit->position_count == audit->position_capacity) {
-        audit->position_capacity = audit->position_capacity * 2 + 64;
-        audit->positions =
-            mem_grow(audit->positions, audit->position_capacity, sizeof *audit->positions);
-    }
+    audit->positions = mem_room(audit->positions, audit->position_count, &audit->position_capacity,
+                                sizeof *audit->positions);
     audit->positions[audit->position_count++] = (struct audit_position){
         arena_strdup(audit->arena, part), topic_from_name(topic), partition, number};
 }

@@ -132,11 +132,8 @@ static void read_letters(struct ledger_reading *reading, struct bson_reader *rea
         letter.key = arena_view(arena, bson_read_binary(reader, &dead, "key"));
         letter.reason = arena_view(arena, bson_read_text(reader, &dead, "reason", TEXT_MAX)).data;
         letter.error = arena_view(arena, bson_read_text(reader, &dead, "error", TEXT_MAX)).data;
-        if (reading->letter_count == reading->letter_capacity) {
-            reading->letter_capacity = reading->letter_capacity * 2 + 16;
-            reading->letters =
-                mem_grow(reading->letters, reading->letter_capacity, sizeof *reading->letters);
-        }
+        reading->letters = mem_room(reading->letters, reading->letter_count,
+                                    &reading->letter_capacity, sizeof *reading->letters);
         if (reader->kind == ERR_OK)
             reading->letters[reading->letter_count++] = letter;
     }
@@ -186,11 +183,8 @@ static enum err_kind keep_document(void *context, const bson_t *document, struct
     struct ledger_reading *reading = context;
 
     (void)err;
-    if (reading->document_count == reading->document_capacity) {
-        reading->document_capacity = reading->document_capacity * 2 + 256;
-        reading->documents =
-            mem_grow(reading->documents, reading->document_capacity, sizeof *reading->documents);
-    }
+    reading->documents = mem_room(reading->documents, reading->document_count,
+                                  &reading->document_capacity, sizeof *reading->documents);
     reading->documents[reading->document_count++] = bson_copy(document);
     return ERR_OK;
 }

@@ -79,10 +79,8 @@ static void keep(struct ops_log *log, const struct record *record)
     const struct ops_acted *event = record->event;
     AUTO(buf_clear) struct buf json = {0};
 
-    if (log->entry_count == log->entry_capacity) {
-        log->entry_capacity = log->entry_capacity > 0 ? 2 * log->entry_capacity : 64;
-        log->entries = mem_grow(log->entries, log->entry_capacity, sizeof *log->entries);
-    }
+    log->entries =
+        mem_room(log->entries, log->entry_count, &log->entry_capacity, sizeof *log->entries);
     record_print_json(&json, record);
     log->entries[log->entry_count++] = (struct entry){
         .time_us = event->occurred_at,

@@ -64,11 +64,8 @@ static bool each_record(void *context, const rd_kafka_message_t *message)
     record_read(&record, message, timeline->ids, &arena);
     if (record.is_event && is_known(timeline, &record))
         return true; /* sent again: the same event under the same number */
-    if (timeline->count == timeline->capacity) {
-        timeline->capacity = timeline->capacity * 2 + 32;
-        timeline->happenings =
-            mem_grow(timeline->happenings, timeline->capacity, sizeof *timeline->happenings);
-    }
+    timeline->happenings = mem_room(timeline->happenings, timeline->count, &timeline->capacity,
+                                    sizeof *timeline->happenings);
     happening = &timeline->happenings[timeline->count++];
     *happening = (struct happening){0};
     record_print_json(&happening->json, &record);

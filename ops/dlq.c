@@ -29,15 +29,8 @@ static void add_filter(struct buf *path, const struct dlq_filter *filter)
 static void add_letters(struct dlq_list *list, const struct json *page, struct arena *arena)
 {
     for (size_t i = 0; i < page->count; i++) {
-        if (list->count == list->capacity) {
-            size_t capacity = list->capacity > 0 ? 2 * list->capacity : 64;
-            const struct json **grown = arena_array(arena, capacity, sizeof *grown);
-
-            for (size_t j = 0; j < list->count; j++)
-                grown[j] = list->letters[j];
-            list->letters = grown;
-            list->capacity = capacity;
-        }
+        list->letters =
+            arena_room(arena, list->letters, list->count, &list->capacity, sizeof *list->letters);
         list->letters[list->count++] = &page->items[i];
     }
 }

@@ -351,14 +351,8 @@ static struct invoice *group_invoices(struct retail *retail, struct arena *arena
             invoice->number = line->invoice;
             HASH_ADD_KEYPTR(hh, by_number, line->invoice.data, line->invoice.size, invoice);
         }
-        if (invoice->line_count == invoice->capacity) {
-            size_t *grown = arena_array(arena, invoice->capacity * 2 + 8, sizeof *grown);
-
-            if (invoice->line_count > 0)
-                memcpy(grown, invoice->lines, invoice->line_count * sizeof *grown);
-            invoice->lines = grown;
-            invoice->capacity = invoice->capacity * 2 + 8;
-        }
+        invoice->lines = arena_room(arena, invoice->lines, invoice->line_count, &invoice->capacity,
+                                    sizeof *invoice->lines);
         invoice->lines[invoice->line_count++] = i;
         invoice->has_price |= line->price != 0;
     }

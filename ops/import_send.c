@@ -90,10 +90,7 @@ static void push(struct sender *sender, struct job *job, int64_t due_ms)
 {
     size_t at = sender->due_count++;
 
-    if (at == sender->due_capacity) {
-        sender->due_capacity = sender->due_capacity * 2 + 64;
-        sender->due = mem_grow(sender->due, sender->due_capacity, sizeof *sender->due);
-    }
+    sender->due = mem_room(sender->due, at, &sender->due_capacity, sizeof *sender->due);
     job->due_ms = due_ms;
     sender->due[at] = job;
     for (; at > 0 && sender->due[(at - 1) / 2]->due_ms > sender->due[at]->due_ms; at = (at - 1) / 2)

@@ -46,15 +46,8 @@ static void add_cell(struct out_table *table, enum out_colour colour, const char
     char text[512];
 
     vsnprintf(text, sizeof text, format, list);
-    if (table->cell_count == table->capacity) {
-        size_t capacity = table->capacity * 2 + 32;
-        struct out_cell *cells = arena_array(table->arena, capacity, sizeof *cells);
-
-        if (table->cell_count > 0)
-            memcpy(cells, table->cells, table->cell_count * sizeof *cells);
-        table->cells = cells;
-        table->capacity = capacity;
-    }
+    table->cells = arena_room(table->arena, table->cells, table->cell_count, &table->capacity,
+                              sizeof *table->cells);
     table->cells[table->cell_count++] =
         (struct out_cell){.colour = colour, .text = arena_strdup(table->arena, text)};
 }

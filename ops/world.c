@@ -129,10 +129,8 @@ static struct world_stream *stream_of(struct world *world, const struct record *
             view_equal(stream->source, record->envelope.source))
             return stream;
     }
-    if (world->stream_count == world->stream_capacity) {
-        world->stream_capacity = world->stream_capacity * 2 + 64;
-        world->streams = mem_grow(world->streams, world->stream_capacity, sizeof *world->streams);
-    }
+    world->streams = mem_room(world->streams, world->stream_count, &world->stream_capacity,
+                              sizeof *world->streams);
     stream = &world->streams[world->stream_count++];
     *stream = (struct world_stream){.topic = record->topic,
                                     .partition = record->partition,

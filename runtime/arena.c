@@ -110,6 +110,17 @@ struct view arena_view(struct arena *arena, struct view view)
     return view_of(copy, view.size);
 }
 
+void *arena_room(struct arena *arena, void *array, size_t count, size_t *capacity, size_t size)
+{
+    void *larger;
+
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity > 0 ? 2 * *capacity : 16;
+    larger = arena_array(arena, *capacity, size);
+    return count > 0 ? memcpy(larger, array, count * size) : larger;
+}
+
 char *arena_strdup(struct arena *arena, const char *text)
 {
     size_t size = strlen(text) + 1;

@@ -18,12 +18,16 @@ struct arena {
 
 void arena_clear(struct arena *arena); /* frees; a zeroed arena is a valid empty one */
 CLEANUP_IN_PLACE(arena_clear, struct arena)
-void arena_reset(struct arena *arena); /* forgets all content, keeps up to 1 MiB for the next batch */
+void arena_reset(
+    struct arena *arena); /* forgets all content, keeps up to 1 MiB for the next batch */
 
 /** size zeroed bytes, aligned for any type; never NULL (out of memory ends the process). */
 void *arena_alloc(struct arena *arena, size_t size);
 /** count * size with the product checked. */
 void *arena_array(struct arena *arena, size_t count, size_t size);
+/** An array of count entries of size bytes with room for one more: itself, or a copy of twice its
+ * *capacity. */
+void *arena_room(struct arena *arena, void *array, size_t count, size_t *capacity, size_t size);
 char *arena_strdup(struct arena *arena, const char *text);
 /** A copy that lives as long as the arena; NUL behind it (not counted). None stays none. */
 struct view arena_view(struct arena *arena, struct view view);

@@ -36,6 +36,14 @@ void *mem_grow(void *old, size_t count, size_t size)
     return memory;
 }
 
+void *mem_room(void *array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return array;
+    *capacity = *capacity > 0 ? 2 * *capacity : 16;
+    return mem_grow(array, *capacity, size);
+}
+
 char *mem_strdup_view(struct view view)
 {
     char *text = mem_alloc(view.size + 1);

@@ -1,6 +1,7 @@
 /* Views of bytes that belong to somebody else, and a buffer that grows.
  *
- * A view whose data is NULL means "none" (Avro null, SQL NULL, no header); an empty view does not. */
+ * A view whose data is NULL means "none" (Avro null, SQL NULL, no header); an empty view does not.
+ */
 #ifndef TRADEWIND_RUNTIME_BYTES_H
 #define TRADEWIND_RUNTIME_BYTES_H
 
@@ -19,7 +20,10 @@ struct view {
 #define VIEW_NONE ((struct view){NULL, 0})
 #define VIEW_LITERAL(text) ((struct view){(text), sizeof(text) - 1})
 /* The same as an initializer of something static. */
-#define VIEW_INIT(text) {(text), sizeof(text) - 1}
+#define VIEW_INIT(text)                                                                            \
+    {                                                                                              \
+        (text), sizeof(text) - 1                                                                   \
+    }
 /* For printf: "%.*s", VIEW_PRINT(v) */
 #define VIEW_PRINT(v) ((int)(v).size), ((v).data != NULL ? (v).data : "")
 
@@ -50,7 +54,8 @@ int view_compare(struct view a, struct view b);
 /** True when v is well-formed UTF-8 (no overlong forms, no surrogates, <= U+10FFFF). */
 bool view_is_utf8(struct view v);
 
-/** Bytes of the UTF-8 sequence that v starts with; 0 when it is malformed, cut off or v is empty. */
+/** Bytes of the UTF-8 sequence that v starts with; 0 when it is malformed, cut off or v is empty.
+ */
 size_t view_utf8_sequence(struct view v);
 
 /** Decimal integer of the whole view (optional '-'); false on anything else or out of range. */
@@ -95,8 +100,11 @@ static inline struct view buf_view(const struct buf *buf)
 }
 
 /* malloc and friends that end the process instead of returning NULL. */
-void *mem_alloc(size_t size);   /* zeroed */
+void *mem_alloc(size_t size); /* zeroed */
 void *mem_grow(void *old, size_t count, size_t size);
+/** An array of count entries of size bytes with room for one more: itself, or grown to twice its
+ * *capacity. */
+void *mem_room(void *array, size_t count, size_t *capacity, size_t size);
 char *mem_strdup(const char *text);
 char *mem_strdup_view(struct view view);
 

@@ -15,8 +15,8 @@
  * long, nor may anybody wait for ever (docs/decisions).
  *
  * Our statements look up keys in tables that grow from nothing. Planned once while the tables are
- * empty, they would read them whole for as long as the plan is kept; so plans that look at every row
- * where an index would do are out, and a plan is made once. */
+ * empty, they would read them whole for as long as the plan is kept; so plans that look at every
+ * row where an index would do are out, and a plan is made once. */
 #define SESSION_SETTINGS                                                                           \
     "set idle_in_transaction_session_timeout = '2s'; set lock_timeout = '5s'; "                    \
     "set statement_timeout = '30s'; set client_min_messages = 'warning'; "                         \
@@ -297,10 +297,8 @@ static bool is_prepared(const struct pg *pg, const struct pg_statement *statemen
 
 static void expect_answer(struct pg *pg, bool after_prepare)
 {
-    if (pg->expected == pg->expected_capacity) {
-        pg->expected_capacity = pg->expected_capacity > 0 ? 2 * pg->expected_capacity : 16;
-        pg->expects_prepare = mem_grow(pg->expects_prepare, pg->expected_capacity, sizeof(bool));
-    }
+    pg->expects_prepare = mem_room(pg->expects_prepare, pg->expected, &pg->expected_capacity,
+                                   sizeof *pg->expects_prepare);
     pg->expects_prepare[pg->expected++] = after_prepare;
 }
 

@@ -64,15 +64,8 @@ struct customer *history_find(const struct history *history, struct view custome
 
 void customer_note(struct customer *customer, int64_t ordered_us, struct arena *arena)
 {
-    if (customer->count == customer->capacity) {
-        size_t capacity = customer->capacity == 0 ? 8 : 2 * customer->capacity;
-        int64_t *grown = arena_array(arena, capacity, sizeof *grown);
-
-        if (customer->count > 0)
-            memcpy(grown, customer->ordered_us, customer->count * sizeof *grown);
-        customer->ordered_us = grown;
-        customer->capacity = capacity;
-    }
+    customer->ordered_us = arena_room(arena, customer->ordered_us, customer->count,
+                                      &customer->capacity, sizeof *customer->ordered_us);
     customer->ordered_us[customer->count++] = ordered_us;
 }
 

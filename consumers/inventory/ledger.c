@@ -131,11 +131,8 @@ void ledger_add_letter(struct ledger *ledger, const struct letter *letter)
     copy->dead.value = copy_bytes(&room, dead->value);
     copy->dead.topic = copy_text(&room, dead->topic);
     copy->dead.error = copy_text(&room, dead->error);
-    if (ledger->letter_count == ledger->letter_capacity) {
-        ledger->letter_capacity = ledger->letter_capacity == 0 ? 8 : ledger->letter_capacity * 2;
-        ledger->letters =
-            mem_grow(ledger->letters, ledger->letter_capacity, sizeof(struct letter *));
-    }
+    ledger->letters = mem_room(ledger->letters, ledger->letter_count, &ledger->letter_capacity,
+                               sizeof *ledger->letters);
     place = place_of_letter(ledger, letter->id);
     if (place < ledger->letter_count && ledger->letters[place]->id == letter->id) {
         free(ledger->letters[place]);

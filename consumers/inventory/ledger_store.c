@@ -538,10 +538,8 @@ enum err_kind ledger_store_enter(struct ledger_store *store, const struct entry 
 
     if (kind != ERR_OK)
         return kind;
-    if (store->entry_count == store->entry_capacity) {
-        store->entry_capacity = store->entry_capacity == 0 ? 256 : 2 * store->entry_capacity;
-        store->entries = mem_grow(store->entries, store->entry_capacity, sizeof *store->entries);
-    }
+    store->entries = mem_room(store->entries, store->entry_count, &store->entry_capacity,
+                              sizeof *store->entries);
     store->entries[store->entry_count++] = *entry;
     return ERR_OK;
 }

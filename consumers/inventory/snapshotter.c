@@ -121,11 +121,8 @@ static void take_document(void *context, bson_t *document)
 {
     struct snapshotter *snapshotter = context;
 
-    if (snapshotter->count == snapshotter->capacity) {
-        snapshotter->capacity = snapshotter->capacity == 0 ? 16 : snapshotter->capacity * 2;
-        snapshotter->documents =
-            mem_grow(snapshotter->documents, snapshotter->capacity, sizeof(bson_t *));
-    }
+    snapshotter->documents = mem_room(snapshotter->documents, snapshotter->count,
+                                      &snapshotter->capacity, sizeof *snapshotter->documents);
     snapshotter->documents[snapshotter->count++] = document;
     snapshotter->bytes += document->len;
 }

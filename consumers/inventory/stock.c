@@ -133,10 +133,8 @@ static struct stock_sku *add_sku(struct stock *stock, struct view code)
     struct stock_sku *sku = new_thing(sizeof *sku, code, &copy);
 
     sku->code = copy;
-    if (stock->sku_count == stock->sku_capacity) {
-        stock->sku_capacity = stock->sku_capacity == 0 ? 64 : stock->sku_capacity * 2;
-        stock->skus = mem_grow(stock->skus, stock->sku_capacity, sizeof(struct stock_sku *));
-    }
+    stock->skus =
+        mem_room(stock->skus, stock->sku_count, &stock->sku_capacity, sizeof *stock->skus);
     stock->skus[stock->sku_count++] = sku;
     lookup_add(&stock->sku_by_code, sku);
     return sku;
@@ -318,10 +316,8 @@ static void move_items(const struct stock_order *order, enum stock_place from, e
 
 static struct stock_undo *log_undo(struct stock *stock)
 {
-    if (stock->undo_count == stock->undo_capacity) {
-        stock->undo_capacity = stock->undo_capacity == 0 ? 64 : stock->undo_capacity * 2;
-        stock->undo = mem_grow(stock->undo, stock->undo_capacity, sizeof *stock->undo);
-    }
+    stock->undo =
+        mem_room(stock->undo, stock->undo_count, &stock->undo_capacity, sizeof *stock->undo);
     return &stock->undo[stock->undo_count++];
 }
 

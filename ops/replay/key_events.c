@@ -21,15 +21,8 @@ static struct view view_itself(const void *thing)
 
 static struct key_event *add(struct collect *collect)
 {
-    if (collect->count == collect->capacity) {
-        size_t capacity = collect->capacity > 0 ? 2 * collect->capacity : 32;
-        struct key_event *events = arena_array(collect->arena, capacity, sizeof *events);
-
-        if (collect->count > 0)
-            memcpy(events, collect->events, collect->count * sizeof *events);
-        collect->events = events;
-        collect->capacity = capacity;
-    }
+    collect->events = arena_room(collect->arena, collect->events, collect->count,
+                                 &collect->capacity, sizeof *collect->events);
     return &collect->events[collect->count];
 }
 

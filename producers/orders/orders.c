@@ -114,18 +114,6 @@ static void note_said(struct unit *unit, struct record *record, const struct eve
         history_add_said(record->said, record->order.progress.state, &entry, unit_arena(unit));
 }
 
-static void note_seen(struct unit *unit, struct record *record, const struct event *event)
-{
-    struct history_entry entry = {
-        .type = event->type,
-        .number = event->envelope->number,
-        .time_us = event->envelope->time_us,
-    };
-
-    history_set_cause(&entry, event->envelope->causation_id);
-    record->seen = history_add_seen(record->seen, &entry, unit_arena(unit));
-}
-
 /* Publish what was decided and note it in the record. */
 static void carry_out(struct unit *unit, struct record *record,
                       const struct order_decision *decision, const struct event *cause)
@@ -159,7 +147,7 @@ static enum err_kind react_to_answer(struct unit *unit, struct record *record,
 
     if (order_decide(&decision, &record->order, &trigger, unit_arena(unit), err) != ERR_OK)
         return err->kind;
-    note_seen(unit, record, event);
+    record->seen = history_add_seen(record->seen, event, unit_arena(unit));
     carry_out(unit, record, &decision, event);
     return ERR_OK;
 }

@@ -195,19 +195,6 @@ static void apply_own(struct fold_batch *batch, struct change *change, const str
 
 /* --- Inputs ----------------------------------------------------------------------------------- */
 
-static void note_seen(struct fold_batch *batch, struct change *change, const struct event *event)
-{
-    struct history_entry entry = {
-        .type = event->type,
-        .number = event->envelope->number,
-        .time_us = event->envelope->time_us,
-    };
-
-    history_set_cause(&entry, event->envelope->causation_id);
-    change->heard = order_progress_hear(change->heard, event->type);
-    change->seen = history_add_seen(change->seen, &entry, batch->arena);
-}
-
 static void note_product(struct fold_batch *batch, struct change *change, const struct event *event)
 {
     const struct product_upserted *product = event->data;
@@ -232,8 +219,10 @@ static enum err_kind apply(struct fold_batch *batch, void *state, const struct e
         note_product(batch, change, event);
     else if (event->type == EVENT_PRODUCT_WITHDRAWN)
         change->is_withdrawn = true;
-    else if (saga_reacts(PART_ORDERS, saga_trigger_of(event->type)))
-        note_seen(batch, change, event);
+    else if (saga_reacts(PART_ORDERS, saga_trigger_of(event->type))) {
+        change->heard = order_progress_hear(change->heard, event->type);
+        change->seen = history_add_seen(change->seen, event, batch->arena);
+    }
     return ERR_OK;
 }
 

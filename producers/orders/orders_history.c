@@ -129,10 +129,15 @@ struct view history_add_said(struct view said, enum saga_orders_state state,
     return add_entry(said, (uint8_t)state, entry, arena);
 }
 
-struct view history_add_seen(struct view seen, const struct history_entry *entry,
-                             struct arena *arena)
+struct view history_add_seen(struct view seen, const struct event *event, struct arena *arena)
 {
-    return add_entry(seen, heard_bit(entry->type), entry, arena);
+    struct history_entry entry = {
+        .number = event->envelope->number,
+        .time_us = event->envelope->time_us,
+    };
+
+    history_set_cause(&entry, event->envelope->causation_id);
+    return add_entry(seen, heard_bit(event->type), &entry, arena);
 }
 
 /* --- Reading ------------------------------------------------------------------------------------

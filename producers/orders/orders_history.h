@@ -11,6 +11,7 @@
 #ifndef TRADEWIND_ORDERS_HISTORY_H
 #define TRADEWIND_ORDERS_HISTORY_H
 
+#include "events/event.h"
 #include "runtime/arena.h"
 #include "runtime/err.h"
 #include "saga/order_progress.h"
@@ -40,8 +41,7 @@ struct view history_add_said(struct view said, enum saga_orders_state state,
                              const struct history_entry *entry, struct arena *arena);
 
 /** seen with one more event that was heard. In the arena. */
-struct view history_add_seen(struct view seen, const struct history_entry *entry,
-                             struct arena *arena);
+struct view history_add_seen(struct view seen, const struct event *event, struct arena *arena);
 
 /** Writer and number of a cause out of its ce_id ("payment/7/42"); nobody for VIEW_NONE or a
  * stranger. */

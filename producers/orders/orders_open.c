@@ -20,10 +20,7 @@ void open_shard_add(struct open_shard *shard, uint64_t number, int64_t deadline_
 {
     if (!shard->ours || number <= shard->looked_at)
         return;
-    if (shard->count == shard->capacity) {
-        shard->capacity = shard->capacity > 0 ? shard->capacity * 2 : 64;
-        shard->orders = mem_grow(shard->orders, shard->capacity, sizeof *shard->orders);
-    }
+    shard->orders = mem_room(shard->orders, shard->count, &shard->capacity, sizeof *shard->orders);
     shard->orders[shard->count++] = (struct open_order){
         .number = number,
         .acknowledged_ms = -1,

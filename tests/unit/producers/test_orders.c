@@ -351,16 +351,23 @@ static struct history_entry entry(enum event_type type, uint64_t number, int64_t
     return out;
 }
 
+static struct envelope heard_envelope(enum event_type type, uint64_t number, int64_t time_us,
+                                      const char *cause_id)
+{
+    return (struct envelope){
+        .type = type, .number = number, .time_us = time_us, .causation_id = view_str(cause_id)};
+}
+
 Test(orders_history, is_read_in_the_order_of_time_but_never_before_a_cause)
 {
     AUTO(arena_clear) struct arena arena = {0};
     struct history_entry created = entry(EVENT_ORDER_CREATED, 42, 1000, NULL);
     struct history_entry cancelled =
         entry(EVENT_ORDER_CANCELLED, 43, 2000, "inventory/main/7/9"); /* its clock is behind */
-    struct history_entry heard[] = {
-        entry(EVENT_FRAUD_CLEARED, 7, 900, "orders/7/42"), /* so is this one's */
-        entry(EVENT_INVENTORY_REJECTED, 9, 2500, "orders/7/42"),
-        entry(EVENT_PAYMENT_VOIDED, 8, 2100, "orders/7/43"),
+    const struct envelope heard[] = {
+        heard_envelope(EVENT_FRAUD_CLEARED, 7, 900, "orders/7/42"), /* so is this one's */
+        heard_envelope(EVENT_INVENTORY_REJECTED, 9, 2500, "orders/7/42"),
+        heard_envelope(EVENT_PAYMENT_VOIDED, 8, 2100, "orders/7/43"),
     };
     static const enum event_type want[] = {
         EVENT_ORDER_CREATED,   EVENT_FRAUD_CLEARED,  EVENT_INVENTORY_REJECTED,
@@ -373,8 +380,11 @@ Test(orders_history, is_read_in_the_order_of_time_but_never_before_a_cause)
 
     said = history_add_said(said, ORDERS_PLACED, &created, &arena);
     said = history_add_said(said, ORDERS_CANCELLED, &cancelled, &arena);
-    for (size_t i = 0; i < COUNT(heard); i++)
-        seen = history_add_seen(seen, &heard[i], &arena);
+    for (size_t i = 0; i < COUNT(heard); i++) {
+        struct event event = {.type = heard[i].type, .envelope = &heard[i]};
+
+        seen = history_add_seen(seen, &event, &arena);
+    }
 
     cr_assert_eq(history_read(&entries, &count, said, seen, &arena, &err), ERR_OK);
     cr_assert_eq(count, 5);
