@@ -147,6 +147,17 @@ struct unit worker_unit(struct host *host, struct item *items, size_t count);
 enum err_kind worker_make_unit(struct unit *unit, bool *fenced, struct err *err);
 void worker_unit_is_stored(struct unit *unit, int64_t started_us);
 
+/* items.c: a command is answered once, wherever its item has moved to meanwhile */
+/** Items that are over (records that were applied after all or are somebody else's, commands that
+ * were answered) leave; the order of the rest stays. Returns how many are left; no command is in
+ * the items behind them. */
+size_t items_keep(struct item *items, size_t count, bool (*keep)(void *context, struct item *),
+                  void *context);
+/** Commands whose time is up are answered ERR_RETRY and leave. Returns how many items are left. */
+size_t items_expire(struct item *items, size_t count, int64_t now_ms);
+/** The commands that nobody has answered are answered ERR_RETRY. */
+void items_refuse(struct item *items, size_t count, const char *why);
+
 /* redrive.c: worker only */
 /** Errors  ERR_REJECT: it may not, or it was set aside again (that is stored, and counted) */
 enum err_kind redrive(struct host *host, struct bring_back *back, struct err *err);

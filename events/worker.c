@@ -365,35 +365,6 @@ void worker_unit_is_stored(struct unit *unit, int64_t started_us)
 
 /* --- When it fails -------------------------------------------------------------------------- */
 
-/* Items that are over (records that were applied after all or are somebody else's, commands that
- * were answered) leave; the order of the rest stays. */
-static size_t keep_items(struct item *items, size_t count,
-                         bool (*keep)(void *context, struct item *), void *context)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < count; i++)
-        if (keep(context, &items[i]))
-            items[kept++] = items[i];
-    for (size_t i = kept; i < count; i++)
-        items[i].command = NULL; /* it is answered, or stands further in front */
-    return kept;
-}
-
-static bool not_expired(void *context, struct item *item)
-{
-    struct err err;
-
-    (void)context;
-    if (item->command == NULL || item->command->expires_ms == 0 ||
-        clock_monotonic_ms() < item->command->expires_ms)
-        return true;
-    err_set(&err, ERR_RETRY, "not done in time, or not known to be done");
-    item->command->done(item->command, ERR_RETRY, &err);
-    item->command = NULL;
-    return false;
-}
-
 struct stored_marks {
     struct host *host;
     struct mark *marks;
@@ -443,7 +414,7 @@ static enum err_kind reload(struct host *host, struct item *items, size_t *count
     if (stored.count > 0)
         kind = host->store.reload(host->store.self, stored.marks, stored.count, err);
     if (kind == ERR_OK)
-        *count = keep_items(items, *count, still_owed, &stored);
+        *count = items_keep(items, *count, still_owed, &stored);
     return kind;
 }
 
@@ -481,7 +452,7 @@ static enum err_kind recover(struct host *host, struct item *items, size_t *coun
 
         nanosleep(&pause, NULL);
         pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
-        *count = keep_items(items, *count, not_expired, NULL);
+        *count = items_expire(items, *count, clock_monotonic_ms());
         if (atomic_load(&host->stopping))
             return ERR_RETRY;
     } while (reload(host, items, count, err) == ERR_RETRY);
@@ -628,13 +599,7 @@ static enum err_kind work_once(struct host *host, bool *more, struct err *err)
     for (size_t i = 0; i < command_count; i++)
         items[count++].command = commands[i];
     kind = process(host, items, count, err);
-    for (size_t i = 0; i < count; i++)
-        if (items[i].command != NULL) {
-            struct err leaving;
-
-            err_set(&leaving, ERR_RETRY, "this instance is leaving");
-            items[i].command->done(items[i].command, ERR_RETRY, &leaving);
-        }
+    items_refuse(items, count, "this instance is leaving");
     if (host->intake != NULL)
         intake_done(host->intake, host->records, record_count);
     return kind;
