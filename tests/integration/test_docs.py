@@ -124,3 +124,11 @@ def test_the_contract_and_the_examples_have_every_route_that_is_served():
 
     assert contract == served
     assert examples == served
+
+
+def test_every_test_that_a_document_names_is_there():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (CHECKOUT / "docs/guarantees.md").read_text())
+
+    assert len(named) > 10
+    missing = [f"{path}::{name}" for path, name in named if f"def {name}(" not in (CHECKOUT / path).read_text()]
+    assert missing == []
