@@ -6,6 +6,7 @@
 #include "runtime/err.h"
 #include "runtime/settings.h"
 
+int command_archive(const struct command *command, int argc, char **argv);
 int command_audit(const struct command *command, int argc, char **argv);
 int command_dlq(const struct command *command, int argc, char **argv);
 int command_groups(const struct command *command, int argc, char **argv);
@@ -15,6 +16,7 @@ int command_ops(const struct command *command, int argc, char **argv);
 /** A command of the program tradewind-replay. */
 int command_in_replay(const struct command *command, int argc, char **argv);
 int command_order(const struct command *command, int argc, char **argv);
+int command_restore(const struct command *command, int argc, char **argv);
 int command_status(const struct command *command, int argc, char **argv);
 int command_summary(const struct command *command, int argc, char **argv);
 int command_tail(const struct command *command, int argc, char **argv);

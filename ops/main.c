@@ -5,6 +5,14 @@
 #include <stdio.h>
 
 static const struct command COMMANDS[] = {
+    {"archive", "The topics as Avro files with a manifest, and whether they are still whole",
+     command_archive, "DIR [options]",
+     "Adds to the archive in DIR what came since; makes one in a folder that is missing or empty.\n"
+     "Records stand in the files exactly as in the topics; the manifest has counts, numbers, "
+     "offsets\n"
+     "and a hash chain. Interrupted, the same command goes on. --verify: exit 1 when a byte is not "
+     "as it\n"
+     "was. Back into topics: tradewind restore."},
     {"asof", "An order, a payment or a product as it was, and the event behind each field",
      command_in_replay, "order|payment|product ID [options]", NULL},
     {"audit", "Whether anything is lost, doubled or stuck, from all topics and stores",
@@ -56,6 +64,12 @@ static const struct command COMMANDS[] = {
      "Reads the order's partition of each topic. Exit 1 when no topic knows the order."},
     {"replay", "Rebuild a part's state from the topics, prove that it is equal, put it in place",
      command_in_replay, "PART [options]", NULL},
+    {"restore", "An archive's records back into empty topics, each as and where it was",
+     command_restore, "DIR [options]",
+     "Verifies the archive, makes topics that are missing, sends, and reads everything back. The "
+     "parts\n"
+     "have to be stopped. Refused where a topic holds records. Interrupted, the same command goes "
+     "on."},
     {"saga", "Orders that wait: which, for whom, why; and the table that the parts live by",
      ops_saga, "stuck | explain [PART|ORDER] | cancel ORDER [options]",
      "stuck           orders past their deadline, or longer in their state than is usual, and "

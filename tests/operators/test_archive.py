@@ -1,0 +1,365 @@
+"""tradewind archive and restore on real servers: topics become files that anybody can read, and come back exactly as
+they were; whoever is killed goes on; what is not whole is found, and nothing of it is believed."""
+
+import fcntl
+import json
+import os
+import random
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import fastavro
+import pytest
+import requests
+from archives import admin_of, done, empty_topics, in_files, in_topics, make_topics, manifest, sums_of, there
+from confluent_kafka.admin import NewTopic
+from local_stack import CHECKOUT
+from records import number_of
+
+
+def program():
+    return Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "ops" / "tradewind"
+
+
+def refused(stack, *words, code=2):
+    """The one sentence that a refusal ends in."""
+    ended = stack.run_tradewind(*words)
+    assert ended.returncode == code, f"exit {ended.returncode}\n{ended.stdout}{ended.stderr}"
+    lines = [line for line in ended.stderr.splitlines() if line.startswith(f"tradewind {words[0]}: ")]
+    assert len(lines) == 1, ended.stderr
+    return lines[0]
+
+
+def told(stack):
+    rows = [row["data"] for row in stack.tradewind("ops", "log", "--json")]
+    return [row for row in rows if row["action"].startswith("topics.")]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "archive"
+
+
+# --- Archive ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_foreign_reader_finds_every_record_as_it_lies_in_its_topic(still, folder):
+    lying = in_topics(still)
+
+    answer = done(still, "archive", folder)
+
+    assert in_files(folder) == lying
+    assert answer["records"] == answer["added"] == sum(map(len, lying.values())) > 200
+    assert {(None, None), (b"", b"")} < {record[1:3] for record in lying["shop.orders.v1.payment.dlq", 0]}
+
+
+def test_the_manifest_has_counts_offsets_and_numbers(still):
+    for message in still.consume("shop.payments.v1"):
+        place = next(
+            place
+            for place in manifest(still.archived)["partitions"]
+            if (place["topic"], place["partition"]) == (message.topic(), message.partition())
+        )
+        (numbers,) = place["numbers"]
+        assert (numbers["source"], numbers["shard"], numbers["first"]) == ("payment", message.partition(), 1)
+        assert number_of(message) <= numbers["last"] == numbers["records"] == place["records"]
+        assert place["first_offset"] == 0 and message.offset() <= place["last_offset"]
+
+
+def test_what_came_since_is_added_and_what_was_there_stays(still, folder):
+    done(still, "archive", folder)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.avro")}
+
+    again = done(still, "archive", folder)
+
+    assert again["added"] == 1  # what the first told of itself
+    assert {path.name: path.read_bytes() for path in folder.glob("*.avro")}.items() >= before.items()
+    assert in_files(folder) == {place: records for place, records in in_topics(still).items()} | {
+        ("shop.ops.v1", place[1]): records[:-1] for place, records in in_topics(still).items() if is_last_told(place, records)
+    }
+    assert done(still, "archive", "--verify", folder)["records"] == again["records"]
+
+
+def is_last_told(place, records):
+    """The partition in which the last archive has told itself: that record came behind its end."""
+    return place[0] == "shop.ops.v1" and records[-1][1] == b"archive"
+
+
+def test_each_archive_is_told(still, folder):
+    still.tradewind("archive", folder, "--because", "before the move", as_json=False)
+
+    row = told(still)[-1]
+    assert (row["part"], row["action"], row["subject"]) == ("archive", "topics.archive", str(folder))
+    assert row["reason"] == "before the move" and row["actor"]
+    assert json.loads(row["after"])["records"] == done(still, "archive", "--verify", folder)["records"]
+
+
+def test_two_do_not_write_one_archive(still, folder):
+    folder.mkdir()
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    sentence = refused(still, "archive", folder)
+
+    os.close(held)
+    assert "another tradewind archive or restore works in it" in sentence
+
+
+# --- Not whole --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(still, folder):
+    shutil.copytree(still.archived, folder)
+    return folder
+
+
+def test_every_flipped_byte_is_found(still, copy):
+    """A byte here and there in each kind of file; restore believes nothing of it either."""
+    dice = random.Random(20261121)
+    small = min(copy.glob("shop.payments*.avro"), key=lambda path: path.stat().st_size)
+    places = [(small, at) for at in range(0, small.stat().st_size, 131)]
+    manifest_path = copy / "manifest.json"
+    places += [(manifest_path, dice.randrange(manifest_path.stat().st_size)) for _ in range(20)]
+    for path, at in places:
+        bytes_before = path.read_bytes()
+        flipped = bytearray(bytes_before)
+        flipped[at] ^= 1 << dice.randrange(8)
+        path.write_bytes(flipped)
+        sentence = refused(still, "archive", "--verify", copy, code=1)
+        assert path.name in sentence, (path.name, at, sentence)
+        path.write_bytes(bytes_before)
+    assert done(still, "archive", "--verify", copy)
+
+
+def a_file(folder):
+    return max(folder.glob("shop.orders.v1-*.avro"), key=lambda path: path.stat().st_size)
+
+
+def cut(folder):
+    path = a_file(folder)
+    os.truncate(path, path.stat().st_size - 7)
+
+
+def lose(folder):
+    a_file(folder).unlink()
+
+
+def swap_two(folder):
+    first, second, *_ = sorted(folder.glob("shop.payments.v1-*.avro"))
+    first.rename(folder / "x")
+    second.rename(first)
+    (folder / "x").rename(second)
+
+
+def another_manifest(folder):
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"records":', '"records":1', 1))
+
+
+def reorder(folder):
+    """Two records of one file change places; the file is as good an Avro file as before."""
+    path = a_file(folder)
+    with open(path, "rb") as file:
+        reader = fastavro.reader(file)
+        schema, records = reader.writer_schema, list(reader)
+    records[0], records[1] = records[1], records[0]
+    with open(path, "wb") as file:
+        fastavro.writer(file, schema, records)
+
+
+@pytest.mark.parametrize("harm", [cut, lose, swap_two, another_manifest, reorder])
+def test_what_is_not_whole_is_found(still, copy, harm):
+    harm(copy)
+
+    found = refused(still, "archive", "--verify", copy, code=1)
+
+    assert refused(still, "restore", copy).removeprefix("tradewind restore") == found.removeprefix("tradewind archive")
+
+
+def test_of_what_is_not_whole_nothing_is_restored(emptied, copy):
+    cut(copy)
+
+    refused(emptied, "restore", copy)
+
+    assert not there(emptied)
+
+
+def test_a_folder_without_an_archive(still, tmp_path):
+    (tmp_path / "letter.txt").write_text("hello")
+
+    assert "there is no archive in it" in refused(still, "archive", tmp_path)
+    assert "there is no archive in it" in refused(still, "restore", tmp_path)
+    assert "No such file" in refused(still, "restore", tmp_path / "nowhere")
+
+
+def limited(stack, *words, bytes_max):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, bytes_max))
+
+    return subprocess.run(
+        [program(), *map(str, words)], env={**os.environ, **stack.settings}, capture_output=True, text=True, preexec_fn=limit
+    )
+
+
+def test_a_full_disk_ends_it_and_it_goes_on_when_there_is_room(still, folder):
+    ended = limited(still, "archive", folder, bytes_max=100_000)
+
+    assert ended.returncode == 2
+    assert "File too large; what is complete stays, and the same command goes on from there" in ended.stderr
+    assert not list(folder.glob("*.partial"))
+    assert done(still, "archive", "--verify", folder)["records"] < sum(map(len, still.was.values()))
+    done(still, "archive", folder)
+    assert all(in_files(folder)[place][: len(records)] == records for place, records in still.was.items())
+
+
+def test_another_cluster_is_not_taken_for_the_archived_one(emptied):
+    assert "there is no topic" in refused(emptied, "archive", emptied.archived)
+    make_topics(emptied)
+    assert "it is not the topic that was archived" in refused(emptied, "archive", emptied.archived)
+    for (topic, partition), records in emptied.was.items():
+        for record in records:
+            emptied.produce(topic, b"other", partition=partition)
+    assert "lies another record than the archive has" in refused(emptied, "archive", emptied.archived)
+
+
+# --- Restore ----------------------------------------------------------------------------------------------------------
+
+
+def test_restored_topics_hold_what_was_archived_and_replay_to_the_same_sums(emptied):
+    still = emptied
+    dry = done(still, "restore", still.archived, "--dry-run")
+
+    answer = done(still, "restore", still.archived, "--because", "a new cluster")
+
+    records = sum(map(len, still.was.values()))
+    assert (dry["dry_run"], dry["sent"], dry["records"]) == (True, 0, records)
+    assert (answer["sent"], answer["records"], answer["went_on"]) == (records, records, False)
+    now = in_topics(still)
+    telling = [now["shop.ops.v1", place].pop() for topic, place in now if topic == "shop.ops.v1" and now[topic, place][-1][1] == b"archive"]
+    assert {place: rows for place, rows in now.items() if rows} == still.was
+    assert len(telling) == 1 and told(still)[-1]["reason"] == "a new cluster"
+    for part, sums in still.sums.items():
+        assert sums_of(still, part) == sums
+
+
+def test_the_commands_of_the_runbook_do_what_it_says(still, folder):
+    section = (CHECKOUT / "docs" / "runbook.md").read_text().split("## Archive and restore")[1].split("\n## ")[0]
+    commands = [shlex.split(line)[1:] for line in re.findall(r"^ +(tradewind .*)$", section, re.M)]
+    lying = in_topics(still)
+
+    for words in commands:
+        if words[0] == "restore":
+            empty_topics(still)
+        still.tradewind(*[str(folder) if word == "DIR" else word for word in words], as_json=False)
+
+    assert [words[0] for words in commands] == ["archive", "archive", "restore", "restore"]
+    now = in_topics(still)
+    assert all(now[place][: len(records)] == records for place, records in lying.items())
+
+
+def test_restore_goes_into_empty_topics_only(still):
+    sentence = refused(still, "restore", still.archived)
+
+    assert "restore goes into empty topics only" in sentence
+    assert not list(still.archived.glob("restoring-*"))
+
+
+def test_restore_wants_the_parts_stopped(still):
+    still.start("catalog")
+    still.wait_until(lambda: lives(still, "catalog"), what="catalog living")
+
+    sentence = refused(still, "restore", still.archived)
+
+    still.stop("catalog")
+    assert "catalog runs, and would write while its topic is restored" in sentence
+
+
+def test_topics_of_another_shape_are_refused(emptied):
+    admin = admin_of(emptied)
+    for future in admin.create_topics([NewTopic("shop.orders.v1", 3, 1)]).values():
+        future.result(30)
+    emptied.wait_until(lambda: there(emptied), what="the topic being there")
+
+    sentence = refused(emptied, "restore", emptied.archived)
+
+    assert "shop.orders.v1 has 3 partitions, and the archive has 12 of it" in sentence
+
+
+def lives(stack, part):
+    host, port = stack.settings[f"TRADEWIND_{part.upper()}_HTTP"].rsplit(":", 1)
+    try:
+        return requests.get(f"http://{host}:{port}/livez", timeout=2).ok
+    except requests.ConnectionError:
+        return False
+
+
+# --- Killed -----------------------------------------------------------------------------------------------------------
+
+
+def kill_until_done(stack, dice, *words):
+    """Start the command again and again, and kill it ever later, until one ends by itself. Gives how many were killed."""
+    delay, killed = 0.02, 0
+    while True:
+        process = subprocess.Popen(
+            [program(), *map(str, words)], env={**os.environ, **stack.settings}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            out, err = process.communicate(timeout=dice.uniform(0.5, 1) * delay)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            killed += 1
+            delay *= 1.25
+            continue
+        was_through = killed and "restore goes into empty topics only" in err  # killed behind its last step
+        assert process.returncode == 0 or was_through, out + err
+        return killed
+
+
+def test_an_archive_that_is_killed_goes_on_and_is_complete(still, folder):
+    killed = kill_until_done(still, random.Random(1), "archive", folder, "--file-kib", "4")
+
+    assert killed >= 5
+    lying, files = in_topics(still), in_files(folder)
+    assert all(files[place][: len(records)] == records for place, records in still.was.items())
+    assert all(lying[place][: len(records)] == records for place, records in files.items())
+    assert not list(folder.glob("*.partial"))
+    named = {file["name"] for place in manifest(folder)["partitions"] for file in place["files"]}
+    assert named == {path.name for path in folder.glob("*.avro")}
+    done(still, "archive", "--verify", folder)
+
+
+def test_a_restore_that_is_killed_goes_on_and_is_complete(emptied):
+    still = emptied
+
+    killed = kill_until_done(still, random.Random(2), "restore", still.archived)
+
+    assert killed >= 5
+    now = in_topics(still)
+    assert all(now[place][: len(records)] == records for place, records in still.was.items())
+    extra = {place: now[place][len(still.was.get(place, [])) :] for place in now}
+    told_of_it = [record for records in extra.values() for record in records]
+    assert 1 <= len(told_of_it) and {record[1] for record in told_of_it} == {b"archive"}
+    assert len({(tuple(record[3]), record[2]) for record in told_of_it}) == 1  # told again, it is the same record
+    assert not list(still.archived.glob("restoring-*"))
+
+
+def test_whoever_writes_into_a_restore_is_found(emptied):
+    """A restore that was killed, and then somebody wrote a record of his own."""
+    still = emptied
+    process = subprocess.Popen([program(), "restore", still.archived], env={**os.environ, **still.settings}, stderr=subprocess.PIPE)
+    still.wait_until(lambda: list(still.archived.glob("restoring-*")), what="the restore having begun")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    make_topics(still)
+    still.produce("shop.emails.v1", b"mine", partition=11)
+
+    sentence = refused(still, "restore", still.archived)
+
+    assert "shop.emails.v1/11 holds another record" in sentence or "shop.emails.v1/11 holds more" in sentence
