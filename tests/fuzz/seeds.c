@@ -1,21 +1,21 @@
 /* What the fuzzer begins with: an event of each type, its headers, and its schema.
  *
- *     fuzz-seeds SCHEMAS FOLDER */
+ *     fuzz-seeds SCHEMAS FOLDER
+ *
+ * FOLDER has a folder for each target: value, record, schema. */
 #include "events/envelope.h"
 #include "runtime/file.h"
 #include "tests/unit/events/random_event.h"
 
 #include <stdio.h>
 
-static enum err_kind write_seed(const char *folder, const char *name, enum event_type type,
-                                uint8_t which, struct view bytes, struct err *err)
+static enum err_kind write_seed(const char *folder, const char *target, enum event_type type,
+                                struct view seed, struct err *err)
 {
-    AUTO(buf_clear) struct buf seed = {0}, path = {0};
+    AUTO(buf_clear) struct buf path = {0};
 
-    buf_append_byte(&seed, which);
-    buf_append_view(&seed, bytes);
-    buf_printf(&path, "%s/%s-%s", folder, name, event_type_name(type));
-    return file_write(buf_cstr(&path), buf_view(&seed), err);
+    buf_printf(&path, "%s/%s/%s", folder, target, event_type_name(type));
+    return file_write(buf_cstr(&path), seed, err);
 }
 
 static enum err_kind write_seeds(const char *folder, enum event_type type,
@@ -23,7 +23,7 @@ static enum err_kind write_seeds(const char *folder, enum event_type type,
 {
     struct dice dice = {.state = (uint64_t)type};
     AUTO(arena_clear) struct arena arena = {0};
-    AUTO(buf_clear) struct buf value = {0}, headers = {0}, schema = {0};
+    AUTO(buf_clear) struct buf value = {0}, headers = {0}, record = {0}, schema = {0};
     const struct envelope envelope = {
         .type = type,
         .source = view_str(topic_writer(event_topic(type))),
@@ -39,13 +39,15 @@ static enum err_kind write_seeds(const char *folder, enum event_type type,
             ERR_OK ||
         (kind = envelope_write(&headers, &envelope, err)) != ERR_OK)
         return kind;
+    buf_append_byte(&record, 'h');
+    buf_append_view(&record, buf_view(&headers));
     schema_print_canonical(&schema, event_schema(type));
     buf_append_byte(&schema, 0);
     buf_append(&schema, value.data + 5, value.size - 5); /* without the id */
-    if ((kind = write_seed(folder, "value", type, 0, buf_view(&value), err)) != ERR_OK ||
-        (kind = write_seed(folder, "headers", type, 1, buf_view(&headers), err)) != ERR_OK)
+    if ((kind = write_seed(folder, "value", type, buf_view(&value), err)) != ERR_OK ||
+        (kind = write_seed(folder, "record", type, buf_view(&record), err)) != ERR_OK)
         return kind;
-    return write_seed(folder, "schema", type, 2, buf_view(&schema), err);
+    return write_seed(folder, "schema", type, buf_view(&schema), err);
 }
 
 int main(int argc, char **argv)
