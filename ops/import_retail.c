@@ -122,6 +122,12 @@ bool retail_london_time(struct view text, int64_t *utc_us)
 #define QUANTITY_MAX 1000000
 #define PRICE_MAX 1000000 /* of one unit, in whole pounds */
 
+/* By comparing: the least number has no absolute value. */
+static bool is_within(int64_t value, int64_t max)
+{
+    return value >= -max && value <= max;
+}
+
 /* "2.55" or "-11062.06" in RETAIL_PRICE_SCALE-ths. */
 static bool read_price(struct view text, int64_t *out)
 {
@@ -130,7 +136,7 @@ static bool read_price(struct view text, int64_t *out)
     int64_t value, place = RETAIL_PRICE_SCALE;
     bool negative = text.size > 0 && text.data[0] == '-';
 
-    if (!view_to_int64(whole, &value) || llabs(value) > PRICE_MAX)
+    if (!view_to_int64(whole, &value) || !is_within(value, PRICE_MAX))
         return false;
     value *= place;
     for (size_t i = whole.size + 1; point != NULL && i < text.size; i++) {
@@ -227,7 +233,7 @@ static enum err_kind read_line(struct retail_line *out, const struct csv_record 
         return bad_field(record, columns, CODE, "1 to 64 bytes", err);
     if (out->country.size == 0 || out->country.size > 64)
         return bad_field(record, columns, COUNTRY, "1 to 64 bytes", err);
-    if (!view_to_int64(FIELD(QUANTITY), &out->quantity) || llabs(out->quantity) > QUANTITY_MAX)
+    if (!view_to_int64(FIELD(QUANTITY), &out->quantity) || !is_within(out->quantity, QUANTITY_MAX))
         return bad_field(record, columns, QUANTITY, "a whole number from -1,000,000 to 1,000,000",
                          err);
     if (!retail_london_time(FIELD(DATE), &out->ordered_at_us))

@@ -254,6 +254,11 @@ Test(import, a_file_that_is_not_one_is_refused_in_one_sentence, .fini = clear)
          "Quantity, InvoiceDate, UnitPrice, CustomerID and Country"},
         {HEADER "1,A,a,two,2010-12-01 08:26:00,1.00,,France\n",
          "line 2: Quantity 'two', want a whole number from -1,000,000 to 1,000,000"},
+        {HEADER "1,A,a,-9223372036854775808,2010-12-01 08:26:00,1.00,,France\n",
+         "line 2: Quantity '-9223372036854775808', want a whole number from -1,000,000 to "
+         "1,000,000"},
+        {HEADER "1,A,a,1,2010-12-01 08:26:00,-9223372036854775808,,France\n",
+         "line 2: UnitPrice '-9223372036854775808', want a price like 2.55"},
         {HEADER "1,A,a,2,yesterday,1.00,,France\n",
          "line 2: InvoiceDate 'yesterday', want a time like 2010-12-01 08:26:00"},
         {HEADER "1,A,a,2,2010-12-01 08:26:00,1e9,,France\n",
