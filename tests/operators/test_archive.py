@@ -267,7 +267,7 @@ def test_restore_goes_into_empty_topics_only(still):
     sentence = refused(still, "restore", still.archived)
 
     assert "restore goes into empty topics only" in sentence
-    assert not list(still.archived.glob("restoring-*"))
+    assert not list(still.archived.glob("restoring-*.json"))
 
 
 def test_restore_wants_the_parts_stopped(still):
@@ -347,14 +347,14 @@ def test_a_restore_that_is_killed_goes_on_and_is_complete(emptied):
     told_of_it = [record for records in extra.values() for record in records]
     assert 1 <= len(told_of_it) and {record[1] for record in told_of_it} == {b"archive"}
     assert len({(tuple(record[3]), record[2]) for record in told_of_it}) == 1  # told again, it is the same record
-    assert not list(still.archived.glob("restoring-*"))
+    assert not list(still.archived.glob("restoring-*.json"))
 
 
 def test_whoever_writes_into_a_restore_is_found(emptied):
     """A restore that was killed, and then somebody wrote a record of his own."""
     still = emptied
     process = subprocess.Popen([program(), "restore", still.archived], env={**os.environ, **still.settings}, stderr=subprocess.PIPE)
-    still.wait_until(lambda: list(still.archived.glob("restoring-*")), what="the restore having begun")
+    still.wait_until(lambda: list(still.archived.glob("restoring-*.json")), what="the restore having begun")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     make_topics(still)
