@@ -89,6 +89,16 @@ static int store(const struct command *command, const struct arg *arg, const cha
             return args_refuse(command, "--%s %s: want one of %s", arg->name, text, arg->choices);
         *(const char **)arg->into = text;
         return ARGS_MORE;
+    case ARG_LIST: {
+        struct arg_list *list = arg->into;
+
+        if (text[0] == '\0')
+            return args_refuse(command, "--%s is empty", arg->name);
+        if (list->count == ARG_LIST_MAX)
+            return args_refuse(command, "--%s: more than %d of them", arg->name, ARG_LIST_MAX);
+        list->items[list->count++] = text;
+        return ARGS_MORE;
+    }
     }
     return args_refuse(command, "--%s cannot be read", arg->name);
 }
@@ -108,6 +118,7 @@ static void print_default(const struct arg *arg)
             printf(" (default %s)", *(const char **)arg->into);
         return;
     case ARG_FLAG:
+    case ARG_LIST:
         return;
     }
 }

@@ -26,6 +26,14 @@ enum arg_kind {
     ARG_INTEGER, /* min..max, into an int64_t */
     ARG_SHARE,   /* 0 to 1 with up to 6 decimals, into an int64_t of millionths */
     ARG_CHOICE,  /* one of choices, into a const char * */
+    ARG_LIST,    /* may be given again and again, into a struct arg_list */
+};
+
+#define ARG_LIST_MAX 64
+
+struct arg_list {
+    const char *items[ARG_LIST_MAX];
+    size_t count;
 };
 
 struct arg {

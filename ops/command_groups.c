@@ -319,7 +319,7 @@ static int check_words(const struct call *call, int argc, char **argv)
     int64_t rate;
 
     if (!steers(verb) && strcmp(verb, "ls") != 0 && strcmp(verb, "show") != 0)
-        return args_refuse(command, "%s: want ls, show, pause, resume or throttle", verb);
+        return args_refuse(command, "%s: want ls, show, pause, resume, throttle or reset", verb);
     if ((strcmp(verb, "ls") == 0) != (argc == 1))
         return args_refuse(command, argc == 1 ? "%s needs a name" : "%s takes no name", verb);
     if ((strcmp(verb, "throttle") == 0) != (call->rate != NULL))
@@ -368,7 +368,11 @@ int command_groups(const struct command *command, int argc, char **argv)
         {"dry-run", ARG_FLAG, &call.dry_run, .help = "say what would come of it"},
         {"json", ARG_FLAG, &call.as_json, .help = "for programs"},
     };
-    int code = args_parse(command, args, sizeof args / sizeof args[0], 1, 2, &argc, &argv);
+    int code;
+
+    if (argc > 1 && strcmp(argv[1], "reset") == 0)
+        return command_groups_reset(command, argc - 1, argv + 1);
+    code = args_parse(command, args, sizeof args / sizeof args[0], 1, 2, &argc, &argv);
 
     if (code != ARGS_MORE)
         return code;

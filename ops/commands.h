@@ -9,6 +9,8 @@
 int command_archive(const struct command *command, int argc, char **argv);
 int command_audit(const struct command *command, int argc, char **argv);
 int command_dlq(const struct command *command, int argc, char **argv);
+/** `groups reset` */
+int command_groups_reset(const struct command *command, int argc, char **argv);
 int command_groups(const struct command *command, int argc, char **argv);
 int command_import(const struct command *command, int argc, char **argv);
 int command_keys(const struct command *command, int argc, char **argv);

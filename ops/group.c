@@ -238,10 +238,9 @@ static enum err_kind read_ages(struct group *group, struct groups *groups, struc
     return kind;
 }
 
-enum err_kind group_read(struct group *out, struct groups *groups, const char *name,
-                         struct arena *arena, struct err *err)
+enum err_kind group_read_offsets(struct group *out, struct groups *groups, const char *name,
+                                 struct arena *arena, struct err *err)
 {
-    struct group_look *looks;
     enum err_kind kind;
 
     *out = (struct group){.name = name, .part = ops_part_find(name), .unknown = ""};
@@ -250,6 +249,15 @@ enum err_kind group_read(struct group *out, struct groups *groups, const char *n
     kind = read_offsets(out, groups, arena, err);
     if (kind == ERR_OK)
         kind = group_kafka_describe(groups->client, out, arena, err);
+    return kind;
+}
+
+enum err_kind group_read(struct group *out, struct groups *groups, const char *name,
+                         struct arena *arena, struct err *err)
+{
+    struct group_look *looks;
+    enum err_kind kind = group_read_offsets(out, groups, name, arena, err);
+
     if (kind != ERR_OK)
         return kind;
     if (out->part != NULL)

@@ -67,6 +67,9 @@ rd_kafka_t *groups_client(struct groups *groups);
 enum err_kind groups_names(struct groups *groups, const char ***names, size_t *count,
                            struct arena *arena, struct err *err);
 
+/** Its members and what it has committed, without asking its part. Errors as group_read. */
+enum err_kind group_read_offsets(struct group *out, struct groups *groups, const char *name,
+                                 struct arena *arena, struct err *err);
 /** Where a group stands: members, offsets, and what its part says. Errors  ERR_RETRY: no broker
  * answers. A part that does not answer is no error. */
 enum err_kind group_read(struct group *out, struct groups *groups, const char *name,

@@ -32,7 +32,7 @@ static const struct command COMMANDS[] = {
      "when\n"
      "a part does not answer."},
     {"groups", "Consumer groups: members, lag, position; paused, slowed down, set back",
-     command_groups, "ls | show GROUP | pause|resume|throttle PART [options]",
+     command_groups, "ls | show GROUP | pause|resume|throttle PART | reset GROUP [options]",
      "ls             all groups of the cluster, how far behind they are, and whether they are "
      "paused\n"
      "show GROUP     members, and of each partition the offset committed to Kafka; of a part's "
@@ -40,7 +40,8 @@ static const struct command COMMANDS[] = {
      "               also the number up to which it has applied all, which is the truth\n"
      "pause PART     read nothing more, also after a restart, until it is resumed\n"
      "resume PART    go on where it stopped\n"
-     "throttle PART  at most --rate records a second in each instance; 0: as many as come\n\n"
+     "throttle PART  at most --rate records a second in each instance; 0: as many as come\n"
+     "reset GROUP    set what a group has committed: tradewind groups reset --help\n\n"
      "Exit 1 when there is no such group, 3 when the broker or the part does not answer."},
     {"import", "Send a shop's past sales as orders through the door", command_import,
      "online-retail FILE [options]",

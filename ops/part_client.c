@@ -39,7 +39,7 @@ static void on_done(void *context, int status, struct view response, const struc
     (void)err; /* that a part does not answer is what a caller wants to know, not why */
     pthread_mutex_lock(&round->lock);
     waiting->call->status = status;
-    waiting->call->body = arena_view(round->arena, response);
+    waiting->call->answer = arena_view(round->arena, response);
     round->open--;
     pthread_cond_signal(&round->wake);
     pthread_mutex_unlock(&round->lock);
@@ -55,16 +55,21 @@ const char *part_address(const char *part)
 static void send_call(struct http_client *client, struct waiting *waiting, struct arena *arena)
 {
     const struct part_call *part_call = waiting->call;
-    const char *headers[2] = {0};
+    const char *headers[3] = {0};
+    size_t header_count = 0;
     struct http_call call = {
         .headers = headers,
         .timeout_ms = part_call->timeout_ms > 0 ? part_call->timeout_ms : ANSWER_MS,
+        .body = part_call->body,
         .done = on_done,
         .context = waiting,
     };
 
     if (part_call->token != NULL)
-        headers[0] = arena_printf(arena, "Authorization: Bearer %s", part_call->token).data;
+        headers[header_count++] =
+            arena_printf(arena, "Authorization: Bearer %s", part_call->token).data;
+    if (part_call->body.data != NULL)
+        headers[header_count++] = "Content-Type: application/json";
     call.method = part_call->method != NULL ? part_call->method : "GET";
     if (part_call->through_door)
         call.url = arena_printf(arena, "%s/parts/%s%s", setting_text("TRADEWIND_DOOR"),
@@ -92,7 +97,7 @@ enum err_kind part_call_all(struct part_call *calls, size_t count, struct arena 
     pthread_mutex_lock(&round.lock);
     for (size_t i = 0; i < count; i++) {
         calls[i].status = 0;
-        calls[i].body = VIEW_NONE;
+        calls[i].answer = VIEW_NONE;
         waiting[i] = (struct waiting){&round, &calls[i]};
         if (!calls[i].through_door && part_address(calls[i].part) == NULL)
             continue;
@@ -135,7 +140,7 @@ static enum err_kind refused(const struct part_call *call, struct arena *arena, 
     struct json *problem;
     const char *detail = "";
 
-    if (json_parse(&problem, call->body, arena, NULL) == ERR_OK)
+    if (json_parse(&problem, call->answer, arena, NULL) == ERR_OK)
         detail = part_text(problem, "detail", arena);
     return err_set(err, is_busy(call) ? ERR_RETRY : ERR_REJECT, "%s: %s (HTTP %d)", call->part,
                    detail, call->status);
@@ -150,7 +155,7 @@ static enum err_kind read_answer(const struct json **out, const struct part_call
         return err_set(err, ERR_RETRY, "%s does not answer through the door", call->part);
     if (call->status / 100 != 2)
         return refused(call, arena, err);
-    if (json_parse_deep(&root, call->body, arena, NULL) != ERR_OK)
+    if (json_parse_deep(&root, call->answer, arena, NULL) != ERR_OK)
         return err_set(err, ERR_REJECT, "%s answers something else than JSON", call->part);
     *out = root;
     return ERR_OK;

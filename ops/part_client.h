@@ -12,11 +12,12 @@ struct part_call {
     const char *method; /* NULL: GET */
     const char *path;   /* "/health" */
     const char *token;  /* NULL: none */
+    struct view body;   /* JSON; VIEW_NONE: none */
     bool through_door;
     int64_t timeout_ms; /* 0: 2 s */
     /* the answer */
-    int status;       /* 0: none came */
-    struct view body; /* in the arena */
+    int status;         /* 0: none came */
+    struct view answer; /* in the arena */
 };
 
 /** Make all calls at once and wait for their answers. Settings are loaded. */

@@ -28,10 +28,10 @@ static void read_part(struct part_status *out, const struct part_call *calls, st
 
     out->reachable = calls[ASK_HEALTH].status != 0 || ready->status != 0;
     out->ready = ready->status == 200;
-    out->not_ready = out->ready ? "" : json_text(ready->body, "detail", arena);
-    out->instance = json_text(calls[ASK_HEALTH].body, "instance", arena);
+    out->not_ready = out->ready ? "" : json_text(ready->answer, "detail", arena);
+    out->instance = json_text(calls[ASK_HEALTH].answer, "instance", arena);
     if (calls[ASK_METRICS].status == 200)
-        out->metrics = metrics_read(calls[ASK_METRICS].body, arena);
+        out->metrics = metrics_read(calls[ASK_METRICS].answer, arena);
 }
 
 static void read_lags(struct status *status, struct lag *lag, struct arena *arena)
@@ -103,7 +103,8 @@ static void read_dead_letters(struct status *status, struct arena *arena)
         for (size_t i = 0; i < ops_part_count; i++) {
             struct json *list;
 
-            if (calls[i].status == 200 && json_parse(&list, calls[i].body, arena, NULL) == ERR_OK &&
+            if (calls[i].status == 200 &&
+                json_parse(&list, calls[i].answer, arena, NULL) == ERR_OK &&
                 list->kind == JSON_ARRAY)
                 status->parts[i].dead_letters = (int64_t)list->count;
         }

@@ -15,6 +15,7 @@
 
 #define COMMIT_EVERY_MS 5000
 #define ASK_ENDS_EVERY_MS 1000
+#define COMMITTED_ANSWER_MS 1000
 #define FENCED_FOR_MS 20000
 #define SPEAKERS_MAX 16
 
@@ -24,6 +25,7 @@ struct lane {
     int64_t epoch;
     struct receiver receiver;
     int64_t committed_offset; /* for lag tools; -1: nothing new */
+    int64_t strangers_from;   /* records without a number below it were set aside before */
     int64_t fenced_at_ms;     /* 0: not fenced */
     bool ask_end;
     struct metric *high_water;
@@ -61,8 +63,8 @@ static struct metric gaps_total = METRIC(METRIC_COUNTER, "tradewind_intake_gap_d
 static struct metric nacks_total =
     METRIC(METRIC_COUNTER, "tradewind_intake_nacks_total", "Missing numbers asked for");
 
-static struct metric paused_gauge =
-    METRIC(METRIC_GAUGE, "tradewind_intake_paused", "Whether an operator has it read nothing: 1 or 0");
+static struct metric paused_gauge = METRIC(METRIC_GAUGE, "tradewind_intake_paused",
+                                           "Whether an operator has it read nothing: 1 or 0");
 static struct metric rate_gauge = METRIC(METRIC_GAUGE, "tradewind_intake_rate_per_second",
                                          "Records a second that an operator lets through; 0: all");
 
@@ -128,6 +130,15 @@ static enum err_kind take_over(struct intake *intake, struct mark *marks, size_t
     }
 }
 
+/* What lies before the stored place was read, records without a number too. */
+static void forget_strangers(struct intake *intake, const struct mark *mark)
+{
+    size_t topic;
+
+    if (topic_index(intake, mark->topic, &topic))
+        lane_of(intake, topic, mark->partition)->strangers_from = mark->next_offset;
+}
+
 static void start_lane(struct intake *intake, const struct mark *mark)
 {
     size_t topic;
@@ -145,6 +156,27 @@ static void start_lane(struct intake *intake, const struct mark *mark)
     metric_set(lane->high_water, (int64_t)mark->high_water);
 }
 
+/* Where the group's offset has been set back (or is some seconds old, after a crash), reading
+ * begins there: what is applied is dropped by its number. One that lies further on than the store
+ * is not heeded, for what is between is not applied. */
+static void heed_offsets(const struct intake *intake, struct mark *marks, size_t count)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count + 1);
+
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, marks[i].topic, marks[i].partition);
+    /* Without an answer the store's place does as well. */
+    if (count > 0 &&
+        rd_kafka_committed(intake->client, list, COMMITTED_ANSWER_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        for (size_t i = 0; i < count; i++) {
+            int64_t offset = list->elems[i].offset;
+
+            if (!marks[i].fresh && offset >= 0 && offset < marks[i].next_offset)
+                marks[i].next_offset = offset;
+        }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t *partitions)
 {
     struct mark *marks =
@@ -155,6 +187,9 @@ static void assign(struct intake *intake, const rd_kafka_topic_partition_list_t 
     intake->leads = intake->options.lead_topic != NULL && partitions->cnt > 0;
     if (count == 0 || take_over(intake, marks, count) == ERR_OK) {
         intake->assigned = true;
+        for (size_t i = 0; i < count; i++)
+            forget_strangers(intake, &marks[i]);
+        heed_offsets(intake, marks, count);
         for (size_t i = 0; i < count; i++) {
             start_lane(intake, &marks[i]);
             if (!intake->flow.paused)
@@ -286,6 +321,9 @@ static bool judge(struct intake *intake, struct lane *lane, struct intake_record
     record->number = kafka_record_number(record->message);
     if (record->number == 0) {
         receiver_read_unnumbered(&lane->receiver, offset);
+        if (offset < lane->strangers_from)
+            return false;
+        lane->strangers_from = offset + 1;
         record->last_chance = true;
         intake->options.look(intake->options.context, record);
     } else {
@@ -343,6 +381,7 @@ static enum err_kind handle_event(struct intake *intake, const rd_kafka_message_
                  log_str("topic", topic), log_int("partition", message->partition));
         if (message->rkt != NULL && topic_index(intake, topic, &index) &&
             message->partition < intake->options.partitions) {
+            lane_of(intake, index, message->partition)->strangers_from = -1;
             receiver_log_is_shorter(&lane_of(intake, index, message->partition)->receiver);
             intake->assign_again = true;
         }

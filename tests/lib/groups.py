@@ -1,5 +1,7 @@
 """What tests ask of consumer groups, through the command."""
 
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
 PARTS = ("orders", "inventory", "payment", "fraud", "email", "analytics")
 
 
@@ -44,3 +46,21 @@ def audited(stack):
         return done if done.returncode == 0 else None
 
     return stack.wait_until(clean, seconds=60, what="an audit that finds nothing")
+
+
+def commit(stack, group, *places):
+    """Set what a group has committed, (topic, partition, offset) each, as soon as it has no members."""
+    settings = {"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"], "group.id": group, "enable.auto.commit": False}
+    consumer = Consumer(settings)
+
+    def committed():
+        try:
+            done = consumer.commit(offsets=[TopicPartition(*place) for place in places], asynchronous=False)
+        except KafkaException:
+            return False
+        return all(place.error is None for place in done)
+
+    try:
+        stack.wait_until(committed, what=f"{group} having left, and its offsets being set")
+    finally:
+        consumer.close()

@@ -4,6 +4,7 @@ import re
 import shlex
 
 import pytest
+from groups import commit
 from local_stack import CHECKOUT
 from records import number_of
 
@@ -62,7 +63,13 @@ def an_order_that_was(shop):
     return {"ORDER": order, "POSITION": f"orders/{event.partition()}/{number_of(event)}"}
 
 
-TESTS = {"How it was": an_order_that_was, "Rebuild a part's state": a_payment, "Orders that wait": an_order, "How far the parts have read, and stopping them": nothing, "Dead letters": dead_letters, "Who did what": nothing}
+def a_group(shop):
+    shop.wait_for(shop.order((shop.product(), 1)), "fulfilled")
+    commit(shop.stack, "runbook", ("shop.orders.v1", 0, 0), ("shop.orders.v1", 1, 0))
+    return {"GROUP": "runbook"}
+
+
+TESTS = {"How it was": an_order_that_was, "Rebuild a part's state": a_payment, "Orders that wait": an_order, "Setting a group's offsets": a_group, "How far the parts have read, and stopping them": nothing, "Dead letters": dead_letters, "Who did what": nothing}
 
 
 # test_archive.py runs these, where topics may be emptied.

@@ -2,6 +2,8 @@
 looks, asks its writer for it, who sends it again. What follows waits until then, so nothing is lost and nothing is out of
 order."""
 
+from groups import commit
+
 TOPIC = "shop.orders.v1"
 
 
@@ -17,6 +19,7 @@ def test_a_missed_record_is_asked_for_and_healed(shop):
         f"UPDATE positions SET next_offset = {created.offset() + 1}, fresh = false"
         f" WHERE topic = '{TOPIC}' AND partition = {created.partition()}",
     )
+    commit(stack, "payment", (TOPIC, created.partition(), created.offset() + 1))  # the other place it could begin at
 
     stack.start("payment")
 
@@ -33,6 +36,7 @@ def test_an_offset_that_is_nowhere_loses_nothing(shop):
     stack.stop("payment")
     order = shop.order((mug, 2))
     stack.sql("payment", f"UPDATE positions SET next_offset = 1000000000 WHERE topic = '{TOPIC}'")
+    commit(stack, "payment", *((TOPIC, partition, 1000000000) for partition in range(12)))
 
     stack.start("payment")
 

@@ -33,6 +33,37 @@ Test(when, anything_else_is_refused)
     cr_expect_eq(us, 42);
 }
 
+Test(when, kafkas_durations_are_read_as_kafka_reads_them)
+{
+    static const struct {
+        const char *text;
+        int64_t us;
+    } cases[] = {{"PT90S", 90 * SECOND},
+                 {"P1D", 86400 * SECOND},
+                 {"P1DT2H3M4.5S", (86400 + 7200 + 180 + 4) * SECOND + SECOND / 2},
+                 {"PT0.000001S", 1}};
+    static const char *const refused[] = {"",     "P",    "PT",     "1D",   "P1H",     "PT1D",
+                                          "PT0S", "P-1D", "PT1.5M", "P1DT", "PT1S1M", "PT1S1S"};
+    int64_t us = 0;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_expect(when_parse_iso_duration(cases[i].text, &us), "%s", cases[i].text);
+        cr_expect_eq(us, cases[i].us, "%s", cases[i].text);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        cr_expect_not(when_parse_iso_duration(refused[i], &us), "%s", refused[i]);
+}
+
+Test(when, kafkas_times_are_utc_when_they_name_no_zone)
+{
+    int64_t bare = 0, zoned = 0;
+
+    cr_expect(when_parse_iso_time("2026-01-31T12:00:00.000", &bare));
+    cr_expect(when_parse_iso_time("2026-01-31T13:00:00+01:00", &zoned));
+    cr_expect_eq(bare, zoned);
+    cr_expect_not(when_parse_iso_time("yesterday", &bare));
+}
+
 Test(when, a_moment_is_a_time_or_so_long_ago)
 {
     int64_t us = 0;
