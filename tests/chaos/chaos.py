@@ -16,9 +16,10 @@ import oracle  # noqa: E402
 import plan  # noqa: E402
 import promises  # noqa: E402
 import world  # noqa: E402
-from load import Load  # noqa: E402
+from load import Door, Load, Orders  # noqa: E402
 from confluent_kafka import KafkaException  # noqa: E402
 from local_stack import Failed, Stack  # noqa: E402
+from network import Network  # noqa: E402
 
 RATE = 200  # orders a second that a release build bears on two cores while things fail
 AT_ONCE = 4  # faults that strike side by side
@@ -116,35 +117,44 @@ def make_plan(seed, orders, count, only):
 
 
 def run(stack, seed, orders, count, rate=RATE, only=None):
-    """Gives (struck kinds, found) after a whole run on a stack; its records lie in the stack's folder `chaos`."""
+    """Gives (struck kinds, found) after a whole run on an empty stack, which is down then; its records lie in its folder
+    `chaos`."""
     planned = make_plan(seed, orders, count, only)
-    stack.up(instances=2, wait_s=120)
+    stack.up(servers_only=True)  # makes the folder, and the passwords that are part of addresses
     folder = stack.state / "chaos"
     folder.mkdir(exist_ok=True)
     (folder / "plan.json").write_text(json.dumps([fault.as_json() for fault in planned], indent=1) + "\n")
-    bench = faults.Bench(stack)
-    name = f"CHAOS{int(time.time())}"
-    log = promises.Log(folder / f"{name}.promises")
-    load = Load(
-        stack.settings["TRADEWIND_DOOR"], stack.token("service", "chaos"), stock_up(stack, name, orders), rate, orders,
-        seed, name, log,
-    )
-    strikes, stopped = Strikes(bench, planned), threading.Event()
-    teller = threading.Thread(target=tell, args=(load, stopped), daemon=True)
-    started = time.monotonic()
-    load.start()
-    teller.start()
-    strikes.go(load)
-    bench.heal()
-    load.join()
-    log.close()
-    say(f"{load.sent} orders sent, {load.accepted} promised; nothing fails any more")
-    come_to_rest(stack)
-    stopped.set()
-    say(f"all at rest after {time.monotonic() - started:.0f} s; what was promised is looked at")
-    found = oracle.judge(promises.read(folder / f"{name}.promises"), world.read(stack, bench.poison))
+    network = Network(stack)
+    try:
+        stack.up(instances=2, settings=network.settings(), wait_s=120)
+        strikes = Strikes(faults.Bench(stack, network), planned)
+        told = under_load(stack, network, strikes, Orders(orders, rate, seed), folder / "promises")
+        come_to_rest(stack)
+        say("what was promised is looked at")
+        found = oracle.judge(promises.read(told), world.read(stack, strikes.bench.poison))
+    finally:
+        stack.down()  # parts end quickly while they can reach what they talk to
+        network.close()
     print(report(strikes, found))
     return strikes.struck, found
+
+
+def under_load(stack, network, strikes, orders, path):
+    """Gives the log of what was promised."""
+    name = f"CHAOS{int(time.time())}"
+    log = promises.Log(path)
+    door = Door(f"127.0.0.1:{network.ports['door']}", stack.token("service", "chaos"))
+    load = Load(door, stock_up(stack, name, orders.count), orders, name, log)
+    stopped = threading.Event()
+    threading.Thread(target=tell, args=(load, stopped), daemon=True).start()
+    load.start()
+    strikes.go(load)
+    strikes.bench.heal()
+    load.join()
+    log.close()
+    stopped.set()
+    say(f"{load.sent} orders sent, {load.accepted} promised; nothing fails any more")
+    return path
 
 
 def report(strikes, found):

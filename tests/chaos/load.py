@@ -9,6 +9,7 @@ import json
 import random
 import threading
 import time
+from dataclasses import dataclass
 
 ANSWER_S = 15
 RETRY_S = (0.2, 0.4, 0.8, 1.5)
@@ -22,7 +23,7 @@ class Door:
     """As much HTTP/1.1 as talking to our own door takes, on kept connections."""
 
     def __init__(self, address, token):
-        self.host, self.port = address.removeprefix("http://").split(":")
+        self.host, self.port = address.split(":")
         self.token = token
         self.idle = []
         self.room = asyncio.Semaphore(CONNECTIONS)
@@ -60,12 +61,21 @@ class Door:
             writer.close()
 
 
+@dataclass(frozen=True)
+class Orders:
+    """What is ordered."""
+
+    count: int
+    rate: float  # a second
+    seed: int
+
+
 class Load:
-    def __init__(self, address, token, prices, rate, orders, seed, run, log):
-        self.address, self.token, self.rate, self.orders, self.run, self.log = address, token, rate, orders, run, log
+    def __init__(self, door, prices, orders, run, log):
+        self.door, self.rate, self.orders, self.run, self.log = door, orders.rate, orders.count, run, log
         self.prices = prices  # sku -> price
         self.skus = sorted(prices)
-        self.random = random.Random(f"load {seed}")
+        self.random = random.Random(f"load {orders.seed}")
         self.sent = self.accepted = 0
         self.over_at = None
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -81,7 +91,6 @@ class Load:
         return not self.thread.is_alive()
 
     async def _run(self):
-        self.door = Door(self.address, self.token)
         started = time.monotonic()
         under_way = set()
         while self.sent < self.orders:

@@ -60,7 +60,7 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{controller}
 listeners=BROKER://{broker},CONTROLLER://{controller}
-advertised.listeners=BROKER://{broker}
+advertised.listeners=BROKER://{advertised}
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -111,13 +111,17 @@ def kafka_command(layout, main, *arguments):
     ]
 
 
-def kafka_prepare(layout):
+def kafka_prepare(layout, options):
     data = layout.folder(layout.state / "kafka")
     layout.write(layout.etc / "kafka-log.properties", KAFKA_LOG)
     properties = layout.write(
         layout.etc / "kafka.properties",
         KAFKA_PROPERTIES.format(
-            broker=layout.address("kafka"), controller=layout.address("kafka-controller"), data=data
+            broker=layout.address("kafka"),
+            # Where clients are told to connect: a proxy's address, when the stack was told to use one.
+            advertised=options.settings.get("TRADEWIND_KAFKA", layout.address("kafka")),
+            controller=layout.address("kafka-controller"),
+            data=data,
         ),
     )
     if not (data / "meta.properties").exists():
@@ -306,7 +310,7 @@ def _registry_request(layout, method, path, body):
         return None
 
 
-def prepare_servers(layout):
+def prepare_servers(layout, options):
     for folder in (layout.etc, layout.log):
         layout.folder(folder)
     layout.folder(layout.mails)
@@ -314,7 +318,7 @@ def prepare_servers(layout):
         layout.folder(folder, 0o700)
     make_secret(layout)
     certificate(layout)
-    kafka_prepare(layout)
+    kafka_prepare(layout, options)
     postgres_prepare(layout)
 
 

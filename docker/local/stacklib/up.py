@@ -51,7 +51,7 @@ def prepare(layout, options, parts):
     layout.folder(layout.state)
     layout.folder(layout.run, 0o755 if layout.is_root else 0o700)
     save_options(layout, options)
-    servers.prepare_servers(layout)
+    servers.prepare_servers(layout, options)
     if make_keys(layout, options, parts):
         door_prepare(layout, options, parts)
 

@@ -1,0 +1,58 @@
+"""Faults of the network between parts, servers, the world outside and the door."""
+
+import random
+import time
+
+from network import ROUTES
+
+from .bench import kind
+
+
+def while_it(bench, fault, does, **more):
+    bench.network.tell(fault.target, does, **more)
+    try:
+        time.sleep(fault.seconds)
+    finally:
+        bench.network.tell(fault.target, "pass")
+
+
+@kind(tuple(ROUTES), (3, 8))
+def wire_delayed(bench, fault):
+    while_it(bench, fault, "delay", ms=random.Random(fault.seed).choice((20, 50, 150)))
+
+
+@kind(tuple(ROUTES), (2, 9))
+def wire_stalled(bench, fault):
+    """Nothing passes, and nobody is told; then all of it does."""
+    while_it(bench, fault, "stall")
+
+
+@kind(tuple(ROUTES))
+def wire_cut(bench, fault):
+    bench.network.tell(fault.target, "cut")
+
+
+@kind(tuple(ROUTES))
+def wire_reset(bench, fault):
+    bench.network.tell(fault.target, "reset")
+
+
+@kind(tuple(ROUTES), (2, 6))
+def wire_refused(bench, fault):
+    bench.network.tell(fault.target, "refuse")
+    bench.network.tell(fault.target, "reset")
+    try:
+        time.sleep(fault.seconds)
+    finally:
+        bench.network.tell(fault.target, "pass")
+
+
+@kind(tuple(ROUTES), (0.5, 2.5))
+def answers_lost(bench, fault):
+    """Requests arrive and are obeyed, a commit among them; no answer comes back, and then the connection breaks."""
+    bench.network.tell(fault.target, "swallow")
+    try:
+        time.sleep(fault.seconds)
+    finally:
+        bench.network.tell(fault.target, "reset")
+        bench.network.tell(fault.target, "pass")
