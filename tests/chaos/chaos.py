@@ -117,8 +117,8 @@ def make_plan(seed, orders, count, only):
 
 
 def run(stack, seed, orders, count, rate=RATE, only=None):
-    """Gives (struck kinds, found) after a whole run on an empty stack, which is down then; its records lie in its folder
-    `chaos`."""
+    """Gives (struck kinds, found) after a whole run on an empty stack, which is down then; its records lie in `chaos` of
+    the stack's folder."""
     planned = make_plan(seed, orders, count, only)
     stack.up(servers_only=True)  # makes the folder, and the passwords that are part of addresses
     folder = stack.state / "chaos"
@@ -150,6 +150,7 @@ def under_load(stack, network, strikes, orders, path):
     load.start()
     strikes.go(load)
     strikes.bench.heal()
+    load.calm()
     load.join()
     log.close()
     stopped.set()

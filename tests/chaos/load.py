@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 ANSWER_S = 15
 RETRY_S = (0.2, 0.4, 0.8, 1.5)
-PATIENCE_S = 90  # for an answer, once the load is over
+PATIENCE_S = 90  # for an answer, once nothing fails any more
 CONNECTIONS = 256
 TRY_AGAIN = (408, 409, 429, 500, 502, 503, 504)
 TOKENS = (("tok_approve", 90), ("tok_decline", 5), ("tok_capture_fail", 3), ("tok_timeout_once", 2))
@@ -77,11 +77,15 @@ class Load:
         self.skus = sorted(prices)
         self.random = random.Random(f"load {orders.seed}")
         self.sent = self.accepted = 0
-        self.over_at = None
+        self.calm_at = None
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def start(self):
         self.thread.start()
+
+    def calm(self):
+        """Nothing fails any more: from now on answers have to come."""
+        self.calm_at = time.monotonic()
 
     def join(self):
         self.thread.join()
@@ -101,7 +105,6 @@ class Load:
             task = asyncio.create_task(self._order(self.sent, self._draw(self.sent)))
             under_way.add(task)
             task.add_done_callback(under_way.discard)
-        self.over_at = time.monotonic()
         if under_way:
             await asyncio.gather(*under_way)
         self.door.close()
@@ -164,7 +167,7 @@ class Load:
         tries = 0
         while True:
             status, text = await self.door.post(path, body, key)
-            late = self.over_at and time.monotonic() > self.over_at + PATIENCE_S
+            late = self.calm_at and time.monotonic() > self.calm_at + PATIENCE_S
             if late or status not in (0, *TRY_AGAIN):
                 return status, text
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])

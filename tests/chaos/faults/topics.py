@@ -26,7 +26,7 @@ def last_records(bench, topic, partition, count):
         except (Failed, KafkaException):
             return None
 
-    (messages,) = bench.stack.wait_until(read, 90, f"the broker showing {topic}")
+    (messages,) = bench.stack.wait_until(read, 240, f"the broker showing {topic}")
     messages = [message for message in messages if message.partition() == partition]
     if not messages:
         raise Missed(f"{topic}/{partition} is empty")
