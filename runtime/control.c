@@ -37,6 +37,14 @@ void control_write(struct buf *out, const struct control *control)
     json_object_end(&writer);
 }
 
+/* As control_write writes it, so that one shard has one name: an object may hold "7" and "07". */
+static bool read_shard_name(struct view name, int64_t *shard)
+{
+    bool is_plain = name.size == 1 || (name.size > 1 && name.data[0] >= '1' && name.data[0] <= '9');
+
+    return is_plain && view_to_int64(name, shard) && *shard <= INT32_MAX;
+}
+
 static void read_shards(struct control *out, struct json_reader *reader, const struct json *root)
 {
     const struct json *object = json_read_object(reader, root, "shards");
@@ -50,7 +58,7 @@ static void read_shards(struct control *out, struct json_reader *reader, const s
     for (size_t i = 0; i < object->count; i++) {
         int64_t shard, number;
 
-        if (!view_to_int64(object->items[i].name, &shard) || shard < 0 || shard > INT32_MAX ||
+        if (!read_shard_name(object->items[i].name, &shard) ||
             !json_to_int64(&object->items[i], &number) || number < 0) {
             json_fail(reader, &object->items[i], "want a shard and its number");
             return;
