@@ -424,13 +424,18 @@ static enum err_kind check_topics(struct host *host, struct err *err)
     return kind;
 }
 
+static enum err_kind compare_with_own_topic(struct host *host, struct err *err)
+{
+    return own_topic_check(setting_text("TRADEWIND_KAFKA"), topic_name(host->part->publishes),
+                           host->partitions, &host->store, err);
+}
+
 static enum err_kind check_own_topic(struct host *host, struct err *err)
 {
     /* A store that one instance leads is read when it leads. */
     if (host->part->publishes == TOPIC_NONE || host->part->lead_topic != NULL)
         return ERR_OK;
-    return own_topic_check(setting_text("TRADEWIND_KAFKA"), topic_name(host->part->publishes),
-                           host->partitions, &host->store, err);
+    return compare_with_own_topic(host, err);
 }
 
 static enum err_kind open_schemas(struct host *host, struct err *err)
@@ -476,9 +481,12 @@ static enum err_kind taken_over(void *context, const struct mark *marks, size_t 
                                 struct err *err)
 {
     struct host *host = context;
+    bool begins_to_lead = host->part->lead_topic != NULL && count > 0;
     enum err_kind kind = flow_read(host, err);
 
-    if (kind == ERR_OK && host->part->lead_topic != NULL && count > 0)
+    if (kind == ERR_OK && begins_to_lead)
+        kind = compare_with_own_topic(host, err);
+    if (kind == ERR_OK && begins_to_lead)
         relay_lead(host->relay, true);
     for (size_t i = 0; i < count && kind == ERR_OK && host->part->taken_over != NULL; i++)
         kind = host->part->taken_over(host, host->store.session(host->store.self),
