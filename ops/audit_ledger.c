@@ -25,6 +25,7 @@ struct letter {
 
 struct ledger_reading {
     struct audit *audit;
+    struct mongo *mongo;
     uint64_t number;        /* of the last document that is in */
     bool is_valid;          /* the snapshot that is read has its last document */
     uint64_t *last_numbers; /* in the arena; NULL: nothing is read yet */
@@ -220,6 +221,48 @@ static enum err_kind read_collection(struct ledger_reading *reading, struct mong
     return kind;
 }
 
+static void restore_skus(struct ledger_reading *reading, struct bson_reader *reader,
+                         const bson_t *document)
+{
+    struct view lines = bson_read_text(reader, document, "skus", LINES_MAX), line;
+
+    while (reader->kind == ERR_OK && lines_next(&lines, &line)) {
+        struct world_sku *sku = world_sku(reading->audit->world, line_next_text(&line));
+
+        sku->ledger.exists = true;
+        sku->ledger.received = next_number(reader, &line);
+        sku->ledger.on_hand = next_number(reader, &line);
+        sku->ledger.held = next_number(reader, &line);
+        sku->ledger.sold = next_number(reader, &line);
+    }
+}
+
+/* A replay has put this state in the place of all that the documents before have made. */
+static void replace_state(struct ledger_reading *reading, struct bson_reader *reader,
+                          struct view name)
+{
+    struct audit *audit = reading->audit;
+    struct ledger_reading state = {.audit = audit};
+    struct world_sku *sku;
+    size_t place = 0;
+
+    while ((sku = lookup_next(&audit->world->skus, &place)) != NULL)
+        memset(&sku->ledger, 0, sizeof sku->ledger);
+    audit->ledger_negative = 0;
+    reading->letter_count = 0;
+    if (read_collection(&state, reading->mongo, arena_view(audit->arena, name).data, reader->err) !=
+        ERR_OK)
+        reader->kind = ERR_RETRY;
+    for (size_t i = 0; i < state.document_count && reader->kind == ERR_OK; i++) {
+        if (bson_has_field(state.documents[i], "skus"))
+            restore_skus(reading, reader, state.documents[i]);
+        else if (bson_has_field(state.documents[i], "dead_letters"))
+            read_letters(reading, reader, state.documents[i]);
+    }
+    drop_documents(&state);
+    free(state.documents);
+}
+
 static enum err_kind fold_document(struct ledger_reading *reading, const bson_t *document,
                                    struct err *err)
 {
@@ -237,7 +280,13 @@ static enum err_kind fold_document(struct ledger_reading *reading, const bson_t 
         audit->ledger_hole_example =
             arena_printf(audit->arena, "behind %" PRIu64 " comes %" PRIu64, reading->number, number)
                 .data;
+    if (reader.kind == ERR_OK && bson_has_field(document, "aside")) {
+        reading->number = number; /* a replay's: it says nothing */
+        return ERR_OK;
+    }
     read_standing(reading, &reader, document);
+    if (reader.kind == ERR_OK && bson_has_field(document, "state"))
+        replace_state(reading, &reader, bson_read_text(&reader, document, "state", TEXT_MAX));
     entries = bson_read_text(&reader, document, "entries", LINES_MAX);
     while (reader.kind == ERR_OK && lines_next(&entries, &entry))
         read_entry(reading, &reader, entry);
@@ -262,22 +311,6 @@ static enum err_kind fold_collections(struct ledger_reading *reading, struct mon
 
 /* --- Snapshots
  * --------------------------------------------------------------------------------------- */
-
-static void restore_skus(struct ledger_reading *reading, struct bson_reader *reader,
-                         const bson_t *document)
-{
-    struct view lines = bson_read_text(reader, document, "skus", LINES_MAX), line;
-
-    while (reader->kind == ERR_OK && lines_next(&lines, &line)) {
-        struct world_sku *sku = world_sku(reading->audit->world, line_next_text(&line));
-
-        sku->ledger.exists = true;
-        sku->ledger.received = next_number(reader, &line);
-        sku->ledger.on_hand = next_number(reader, &line);
-        sku->ledger.held = next_number(reader, &line);
-        sku->ledger.sold = next_number(reader, &line);
-    }
-}
 
 /* A snapshot without its last document was never finished: nothing of it is taken. */
 static enum err_kind restore(struct ledger_reading *reading, struct mongo *mongo, const char *name,
@@ -349,6 +382,7 @@ static enum err_kind read_all(struct ledger_reading *reading, const char *uri, s
     size_t count;
     enum err_kind kind = mongo_open(&mongo, uri, "tradewind audit", err);
 
+    reading->mongo = mongo;
     if (kind == ERR_OK)
         kind = mongo_collections(mongo, LEDGER, &names, &count, err);
     if (kind == ERR_OK && count > 0 && (kind = begin(reading, mongo, names[0], err)) == ERR_OK)

@@ -1,15 +1,14 @@
 #include "ops/part_client.h"
 
+#include "ops/actor.h"
 #include "runtime/clock.h"
 #include "runtime/http_client.h"
 #include "runtime/settings.h"
 #include "runtime/token.h"
 
 #include <pthread.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <time.h>
-#include <unistd.h>
 
 #define ANSWER_MS 2000
 #define PARALLEL 32
@@ -196,14 +195,12 @@ enum err_kind part_token(char **out, const char *role, struct err *err)
 {
     const char *key = setting_text("TRADEWIND_SIGNING_KEY");
     int64_t now_s = clock_utc_us() / 1000000;
-    const struct passwd *user = getpwuid(getuid());
     struct token_claims claims = {.expires_at_s = now_s + 300};
 
     if (key[0] == '\0')
         return err_set(err, ERR_STOP,
                        "TRADEWIND_SIGNING_KEY is not set: the private key to sign with");
     snprintf(claims.role, sizeof claims.role, "%s", role);
-    snprintf(claims.subject, sizeof claims.subject, "%s",
-             user != NULL ? user->pw_name : "tradewind");
+    snprintf(claims.subject, sizeof claims.subject, "%s", ops_actor());
     return token_sign(out, key, &claims, now_s, err);
 }

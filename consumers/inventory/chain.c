@@ -1,16 +1,13 @@
 #include "consumers/inventory/chain.h"
 
-#include "consumers/inventory/snapshot_format.h"
+#include "consumers/inventory/chain_snapshots.h"
 #include "runtime/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SNAPSHOT_PREFIX "snapshot_"
 #define LEDGER_PREFIX "ledger_"
-/* Replies hold this many documents: even of the largest ones together less than 48 MB. */
-#define PER_REPLY 10
 
 enum err_kind chain_append(struct mongo *mongo, const bson_t *document, uint64_t number,
                            bool *taken, struct err *err)
@@ -98,7 +95,7 @@ static enum err_kind read_collection(struct mongo *mongo, uint64_t *next,
     enum err_kind kind;
 
     ledger_collection(collection, *next);
-    kind = mongo_read(mongo, collection, PER_REPLY, read_one, &reading, err);
+    kind = mongo_read(mongo, collection, CHAIN_PER_REPLY, read_one, &reading, err);
     if (kind == ERR_OK && reading.early_count > 0)
         kind = err_set(err, ERR_RETRY,
                        "the ledger has a hole: document %" PRIu64 " is not there, later ones are",
@@ -111,168 +108,63 @@ static enum err_kind read_collection(struct mongo *mongo, uint64_t *next,
     return kind;
 }
 
-/* --- Snapshots ------------------------------------------------------------------------------ */
+/* --- Visiting ------------------------------------------------------------------------------- */
 
-static bool snapshot_number(const char *name, uint64_t *number)
-{
-    const char *digits = name + strlen(SNAPSHOT_PREFIX);
-    const char *end = strchr(digits, '_');
-    int64_t value;
-
-    if (end == NULL || !view_to_int64(view_of(digits, (size_t)(end - digits)), &value) || value < 1)
-        return false;
-    *number = (uint64_t)value;
-    return true;
-}
-
-enum err_kind chain_write_snapshot(struct mongo *mongo, uint64_t number, const char *run,
-                                   bson_t *const *documents, size_t count, struct err *err)
-{
-    char name[LEDGER_NAME_SIZE];
-    enum err_kind kind = ERR_OK;
-
-    snprintf(name, sizeof name, SNAPSHOT_PREFIX "%020" PRIu64 "_%s", number, run);
-    for (size_t i = 0; i < count && kind == ERR_OK; i++)
-        kind = mongo_insert(mongo, name, documents[i], NULL, err);
-    return kind;
-}
-
-struct snapshot_parts {
-    bson_t **list;
-    size_t count;
+struct visit {
+    const struct chain_visitor *visitor;
+    struct mongo *mongo;
+    uint64_t number; /* of the last document that was given */
+    struct arena arena;
 };
 
-static enum err_kind keep_part(void *context, const bson_t *document, struct err *err)
-{
-    struct snapshot_parts *parts = context;
-
-    (void)err;
-    parts->list = mem_grow(parts->list, parts->count + 1, sizeof(bson_t *));
-    parts->list[parts->count++] = bson_copy(document);
-    return ERR_OK;
-}
-
-static int compare_parts(const void *a, const void *b)
-{
-    bson_iter_t left, right;
-
-    if (!bson_iter_init_find(&left, *(bson_t *const *)a, "_id") || !BSON_ITER_HOLDS_UTF8(&left) ||
-        !bson_iter_init_find(&right, *(bson_t *const *)b, "_id") || !BSON_ITER_HOLDS_UTF8(&right))
-        return 0;
-    return strcmp(bson_iter_utf8(&left, NULL), bson_iter_utf8(&right, NULL));
-}
-
-static void add_letter(void *context, const struct letter *letter)
-{
-    ledger_add_letter(context, letter);
-}
-
-/* parts are sorted: `valid` stands behind the numbers. */
-static enum err_kind restore(struct ledger *ledger, const struct snapshot_parts *parts,
-                             struct err *err)
+/* From this document on stock and dead letters are what a replay has put in their place. */
+static enum err_kind visit_state(struct visit *visit, struct view name, struct err *err)
 {
     AUTO(arena_clear) struct arena arena = {0};
     struct standing standing;
-    int64_t want;
-    enum err_kind kind =
-        snapshot_read_valid(&standing, &want, parts->list[parts->count - 1], &arena, err);
 
-    if (kind == ERR_OK && (size_t)want != parts->count - 1)
-        return err_set(err, ERR_RETRY,
-                       "snapshot of document %" PRIu64 ": %zu parts are there, want %" PRId64,
-                       standing.number, parts->count - 1, want);
-    for (size_t i = 0; i < parts->count - 1 && kind == ERR_OK; i++)
-        kind = snapshot_read_part(&ledger->stock, parts->list[i], add_letter, ledger, &arena, err);
-    if (kind == ERR_OK)
-        kind = ledger_restore(ledger, &standing, err);
-    return kind;
+    if (visit->visitor->clear != NULL)
+        visit->visitor->clear(visit->visitor->context);
+    return chain_visit_parts(&visit->visitor->things, &standing, visit->mongo,
+                             arena_view(&arena, name).data, &arena, err);
 }
 
-static enum err_kind load_snapshot(struct ledger *ledger, struct mongo *mongo, const char *name,
-                                   struct err *err)
+static enum err_kind visit_document(void *context, const bson_t *document, struct err *err)
 {
-    struct snapshot_parts parts = {0};
-    enum err_kind kind = mongo_read(mongo, name, PER_REPLY, keep_part, &parts, err);
-
-    if (kind == ERR_OK && parts.count == 0)
-        kind = err_set(err, ERR_RETRY, "%s: it was dropped while it was being read", name);
-    if (kind == ERR_OK) {
-        qsort(parts.list, parts.count, sizeof(bson_t *), compare_parts);
-        kind = restore(ledger, &parts, err);
-    }
-    for (size_t i = 0; i < parts.count; i++)
-        bson_destroy(parts.list[i]);
-    free(parts.list);
-    return kind;
-}
-
-/* The newest one below `before` that is valid; index of it in names, or -1. */
-static enum err_kind find_valid(struct mongo *mongo, char *const *names, size_t before,
-                                ptrdiff_t *found, int64_t *time_us, struct err *err)
-{
-    *found = -1;
-    for (size_t i = before; i-- > 0;) {
-        AUTO(arena_clear) struct arena arena = {0};
-        AUTO(bson_destroy) bson_t *valid = NULL;
-        struct standing standing;
-        int64_t parts;
-        enum err_kind kind = mongo_find(mongo, names[i], SNAPSHOT_VALID, &valid, err);
-
-        if (kind == ERR_OK && valid != NULL)
-            kind = snapshot_read_valid(&standing, &parts, valid, &arena, err);
-        if (kind != ERR_OK)
-            return kind;
-        if (valid != NULL) {
-            *found = (ptrdiff_t)i;
-            *time_us = standing.time_us;
-            return ERR_OK;
-        }
-    }
-    return ERR_OK;
-}
-
-/* --- Loading -------------------------------------------------------------------------------- */
-
-struct loading {
-    struct ledger *ledger;
-    struct arena arena;
-    void (*each)(void *context, const struct batch *batch);
-    void *context;
-};
-
-static enum err_kind fold_document(void *context, const bson_t *document, struct err *err)
-{
-    struct loading *loading = context;
+    struct visit *visit = context;
     struct batch batch;
     enum err_kind kind;
 
-    arena_reset(&loading->arena);
-    kind = batch_read(&batch, document, &loading->arena, err);
+    arena_reset(&visit->arena);
+    kind = batch_read(&batch, document, &visit->arena, err);
+    if (kind == ERR_OK && batch.state.size > 0)
+        kind = visit_state(visit, batch.state, err);
     if (kind == ERR_OK)
-        kind = ledger_fold(loading->ledger, &batch, err);
-    if (kind == ERR_OK && loading->each != NULL)
-        loading->each(loading->context, &batch);
+        kind = visit->visitor->batch(visit->visitor->context, &batch, err);
+    if (kind == ERR_OK)
+        visit->number = batch.standing.number;
     return kind;
 }
 
-static enum err_kind load_newest_snapshot(struct ledger *ledger, struct mongo *mongo,
-                                          struct err *err)
+static enum err_kind visit_beginning(struct visit *visit, struct err *err)
 {
-    AUTO(mongo_names_free) char **names = NULL;
-    size_t count;
-    ptrdiff_t newest;
-    int64_t time_us;
-    enum err_kind kind = mongo_collections(mongo, SNAPSHOT_PREFIX, &names, &count, err);
+    struct standing standing;
+    char name[LEDGER_NAME_SIZE];
+    enum err_kind kind = chain_find_beginning(name, visit->mongo, err);
 
+    if (kind != ERR_OK || name[0] == '\0')
+        return kind;
+    kind = chain_visit_parts(&visit->visitor->things, &standing, visit->mongo, name, &visit->arena,
+                             err);
+    if (kind == ERR_OK && visit->visitor->standing != NULL)
+        kind = visit->visitor->standing(visit->visitor->context, &standing, err);
     if (kind == ERR_OK)
-        kind = find_valid(mongo, names, count, &newest, &time_us, err);
-    if (kind == ERR_OK && newest >= 0)
-        kind = load_snapshot(ledger, mongo, names[newest], err);
+        visit->number = standing.number;
     return kind;
 }
 
 /* Nothing may lie behind what was read: then it was cut off, or trimmed while it was read. */
-static enum err_kind check_end(const struct ledger *ledger, struct mongo *mongo, struct err *err)
+static enum err_kind check_end(uint64_t number, struct mongo *mongo, struct err *err)
 {
     AUTO(mongo_names_free) char **names = NULL;
     size_t count;
@@ -281,12 +173,58 @@ static enum err_kind check_end(const struct ledger *ledger, struct mongo *mongo,
 
     if (kind != ERR_OK || count == 0 || !ledger_collection_first(names[count - 1], &first))
         return kind;
-    if (first > ledger->number + 1)
+    if (first > number + 1)
         return err_set(err, ERR_RETRY,
                        "the ledger has a hole: document %" PRIu64
                        " is not there, but the collection %s is",
-                       ledger->number + 1, names[count - 1]);
+                       number + 1, names[count - 1]);
     return ERR_OK;
+}
+
+enum err_kind chain_visit(const struct chain_visitor *visitor, struct mongo *mongo, struct err *err)
+{
+    struct visit visit = {.visitor = visitor, .mongo = mongo};
+    enum err_kind kind = visit_beginning(&visit, err);
+
+    while (kind == ERR_OK) {
+        uint64_t next = visit.number + 1;
+        uint64_t first_of_next_collection =
+            (next / LEDGER_COLLECTION_DOCUMENTS + 1) * LEDGER_COLLECTION_DOCUMENTS;
+
+        kind = read_collection(mongo, &next, visit_document, &visit, err);
+        if (next < first_of_next_collection)
+            break;
+    }
+    arena_clear(&visit.arena);
+    return kind == ERR_OK ? check_end(visit.number, mongo, err) : kind;
+}
+
+/* --- Loading -------------------------------------------------------------------------------- */
+
+struct loading {
+    struct ledger *ledger;
+    void (*each)(void *context, const struct batch *batch);
+    void *context;
+};
+
+static void load_anew(void *context)
+{
+    ledger_forget(((struct loading *)context)->ledger);
+}
+
+static enum err_kind load_standing(void *context, const struct standing *standing, struct err *err)
+{
+    return ledger_restore(((struct loading *)context)->ledger, standing, err);
+}
+
+static enum err_kind load_batch(void *context, const struct batch *batch, struct err *err)
+{
+    struct loading *loading = context;
+    enum err_kind kind = ledger_fold(loading->ledger, batch, err);
+
+    if (kind == ERR_OK && loading->each != NULL)
+        loading->each(loading->context, batch);
+    return kind;
 }
 
 enum err_kind chain_load(struct ledger *ledger, struct mongo *mongo,
@@ -294,19 +232,15 @@ enum err_kind chain_load(struct ledger *ledger, struct mongo *mongo,
                          struct err *err)
 {
     struct loading loading = {.ledger = ledger, .each = each, .context = context};
-    enum err_kind kind = load_newest_snapshot(ledger, mongo, err);
+    const struct chain_visitor visitor = {
+        .things = ledger_visitor(ledger),
+        .clear = load_anew,
+        .standing = load_standing,
+        .batch = load_batch,
+        .context = &loading,
+    };
 
-    while (kind == ERR_OK) {
-        uint64_t next = ledger->number + 1;
-        uint64_t first_of_next_collection =
-            (next / LEDGER_COLLECTION_DOCUMENTS + 1) * LEDGER_COLLECTION_DOCUMENTS;
-
-        kind = read_collection(mongo, &next, fold_document, &loading, err);
-        if (next < first_of_next_collection)
-            break;
-    }
-    arena_clear(&loading.arena);
-    return kind == ERR_OK ? check_end(ledger, mongo, err) : kind;
+    return chain_visit(&visitor, mongo, err);
 }
 
 /* --- Records for the relay ------------------------------------------------------------------ */
@@ -476,11 +410,11 @@ static enum err_kind trim_snapshots(struct mongo *mongo, char *const *names, siz
         uint64_t number;
         ptrdiff_t valid;
         int64_t time_us = 0;
-        enum err_kind kind = find_valid(mongo, names + i, 1, &valid, &time_us, err);
+        enum err_kind kind = chain_find_valid(mongo, names + i, 1, &valid, &time_us, err);
 
         if (kind != ERR_OK)
             return kind;
-        if (valid == 0 && snapshot_number(names[i], &number) && number + 1 >= first_left &&
+        if (valid == 0 && chain_snapshot_number(names[i], &number) && number + 1 >= first_left &&
             time_us >= kept_us + CHAIN_SNAPSHOT_SPACING_US) {
             kept_us = time_us;
             continue;
@@ -492,6 +426,22 @@ static enum err_kind trim_snapshots(struct mongo *mongo, char *const *names, siz
     return ERR_OK;
 }
 
+/* States that a replay put in place, or meant to, in documents that are trimmed. */
+static enum err_kind trim_states(struct mongo *mongo, uint64_t first_left, struct err *err)
+{
+    AUTO(mongo_names_free) char **names = NULL;
+    size_t count;
+    enum err_kind kind = mongo_collections(mongo, CHAIN_STATE_PREFIX, &names, &count, err);
+
+    for (size_t i = 0; kind == ERR_OK && i < count; i++) {
+        uint64_t number;
+
+        if (chain_snapshot_number(names[i], &number) && number < first_left)
+            kind = mongo_drop(mongo, names[i], err);
+    }
+    return kind;
+}
+
 enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t partitions,
                          int64_t now_us, struct err *err)
 {
@@ -500,18 +450,21 @@ enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t
     ptrdiff_t anchor;
     uint64_t number, first_left;
     int64_t time_us = 0;
-    enum err_kind kind = mongo_collections(mongo, SNAPSHOT_PREFIX, &names, &count, err);
+    enum err_kind kind = mongo_collections(mongo, CHAIN_SNAPSHOT_PREFIX, &names, &count, err);
 
     if (kind != ERR_OK)
         return kind;
     anchor = (ptrdiff_t)count;
     do {
-        kind = find_valid(mongo, names, (size_t)anchor, &anchor, &time_us, err);
+        kind = chain_find_valid(mongo, names, (size_t)anchor, &anchor, &time_us, err);
         if (kind != ERR_OK || anchor < 0)
             return kind;
-    } while (time_us > now_us - CHAIN_SNAPSHOT_AGE_US || !snapshot_number(names[anchor], &number));
+    } while (time_us > now_us - CHAIN_SNAPSHOT_AGE_US ||
+             !chain_snapshot_number(names[anchor], &number));
     kind = trim_ledger(mongo, number, published, partitions, now_us, &first_left, err);
     if (kind == ERR_OK)
         kind = trim_snapshots(mongo, names, (size_t)anchor, first_left, err);
+    if (kind == ERR_OK)
+        kind = trim_states(mongo, first_left, err);
     return kind;
 }

@@ -2,6 +2,8 @@
  *
  *     ledger_0000000000 ...    256 documents each: number / 256
  *     snapshot_<number>_<run>  parts, then the document `valid`: without it there is no snapshot
+ *     state_<number>_<run>     the same, of what a replay put in place with the document of that
+ *                              number
  *
  * The chain is the fence. Whoever takes over writes a document (its epoch); a writer that came
  * before finds its next number taken. Numbers have no hole; reading begins behind the newest valid
@@ -34,7 +36,8 @@ enum err_kind chain_append(struct mongo *mongo, const bson_t *document, uint64_t
                            bool *taken, struct err *err);
 
 /**
- * Read the newest snapshot and all documents behind it into an empty ledger.
+ * Read the newest snapshot, or the newest state that a replay has put in place, and all documents
+ * behind it into an empty ledger.
  *
  * each   may be NULL; gets every document behind the snapshot, after it is folded
  *
@@ -45,6 +48,27 @@ enum err_kind chain_append(struct mongo *mongo, const bson_t *document, uint64_t
 enum err_kind chain_load(struct ledger *ledger, struct mongo *mongo,
                          void (*each)(void *context, const struct batch *batch), void *context,
                          struct err *err);
+
+/* Who reads the chain document by document. What the callbacks get are views; all but batch may be
+ * NULL. */
+struct chain_visitor {
+    struct snapshot_visitor things;
+    void (*clear)(void *context); /* what things came so far do not count: others follow */
+    enum err_kind (*standing)(void *context, const struct standing *standing, struct err *err);
+    enum err_kind (*batch)(void *context, const struct batch *batch, struct err *err);
+    void *context;
+};
+
+/** As chain_load, which is made of it: the newest snapshot (or a state that was put in place behind
+ * it), its standing, all batches behind it. */
+enum err_kind chain_visit(const struct chain_visitor *visitor, struct mongo *mongo,
+                          struct err *err);
+
+/** The things of one snapshot or state, and what its last document says.
+ *  Errors  ERR_RETRY: unreachable, or it is not whole */
+enum err_kind chain_visit_parts(const struct snapshot_visitor *visitor, struct standing *standing,
+                                struct mongo *mongo, const char *name, struct arena *arena,
+                                struct err *err);
 
 /**
  * Records of one shard from a number on, as in struct store; nothing when it is trimmed already.
@@ -62,6 +86,12 @@ enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t fr
  */
 enum err_kind chain_write_snapshot(struct mongo *mongo, uint64_t number, const char *run,
                                    bson_t *const *documents, size_t count, struct err *err);
+
+/** The same for a state that the document of that number will put in place; name: its collection.
+ */
+enum err_kind chain_write_state(char name[LEDGER_NAME_SIZE], struct mongo *mongo, uint64_t number,
+                                const char *run, bson_t *const *documents, size_t count,
+                                struct err *err);
 
 /**
  * Drop what nobody needs any more: collections of the chain, and snapshots.

@@ -249,6 +249,11 @@ enum err_kind ledger_fold(struct ledger *ledger, const struct batch *batch, stru
     if (batch->standing.number != ledger->number + 1)
         return err_set(err, ERR_STOP, "ledger document %" PRIu64 ": it comes behind %" PRIu64,
                        batch->standing.number, ledger->number);
+    ledger->asks_to_wait = batch->asks_to_wait;
+    if (batch->is_aside) {
+        ledger->number = batch->standing.number;
+        return ERR_OK;
+    }
     ledger->stock.time_us = batch->standing.time_us;
     for (size_t i = 0; i < batch->entry_count; i++) {
         struct err why;
@@ -261,6 +266,48 @@ enum err_kind ledger_fold(struct ledger *ledger, const struct batch *batch, stru
     }
     ledger_settle(ledger, batch);
     return ERR_OK;
+}
+
+void ledger_forget(struct ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->letter_count; i++)
+        free(ledger->letters[i]);
+    ledger->letter_count = 0;
+    stock_clear(&ledger->stock);
+    stock_init(&ledger->stock);
+}
+
+static enum err_kind restore_sku(void *context, const struct stock_sku *sku, struct err *err)
+{
+    return stock_restore_sku(&((struct ledger *)context)->stock, sku, err);
+}
+
+static enum err_kind restore_order(void *context, struct view id, enum saga_inventory_state state,
+                                   const struct stock_item *items, size_t item_count,
+                                   struct err *err)
+{
+    return stock_restore_order(&((struct ledger *)context)->stock, id, state, items, item_count,
+                               err);
+}
+
+static enum err_kind restore_receipt(void *context, struct view id, const struct stock_item *item,
+                                     int64_t time_us, struct err *err)
+{
+    return stock_restore_receipt(&((struct ledger *)context)->stock, id, item, time_us, err);
+}
+
+static void restore_letter(void *context, const struct letter *letter)
+{
+    ledger_add_letter(context, letter);
+}
+
+struct snapshot_visitor ledger_visitor(struct ledger *ledger)
+{
+    return (struct snapshot_visitor){.sku = restore_sku,
+                                     .order = restore_order,
+                                     .receipt = restore_receipt,
+                                     .letter = restore_letter,
+                                     .context = ledger};
 }
 
 enum err_kind ledger_restore(struct ledger *ledger, const struct standing *standing,

@@ -5,12 +5,13 @@
 #ifndef TRADEWIND_INVENTORY_LEDGER_H
 #define TRADEWIND_INVENTORY_LEDGER_H
 
-#include "consumers/inventory/ledger_format.h"
+#include "consumers/inventory/snapshot_format.h"
 
 struct ledger {
     char *warehouse;
     int32_t partitions;
     uint64_t number;                    /* of the last document; 0: none yet */
+    bool asks_to_wait;                  /* the last document is a replay's that does */
     uint64_t epoch;                     /* of the last document with which somebody took over */
     int64_t time_us;                    /* its time */
     char writer[LEDGER_WRITER_MAX + 1]; /* who wrote it */
@@ -44,6 +45,12 @@ enum err_kind ledger_fold(struct ledger *ledger, const struct batch *batch, stru
 
 /** The document whose entries are applied already is written: take in the rest of it. */
 void ledger_settle(struct ledger *ledger, const struct batch *batch);
+
+/** Forget stock and dead letters: others take their place. */
+void ledger_forget(struct ledger *ledger);
+
+/** Puts what a snapshot's parts hold into the ledger. */
+struct snapshot_visitor ledger_visitor(struct ledger *ledger);
 
 /** Take in what the valid document of a snapshot says; its parts have been read into stock and
  * letters. */

@@ -14,6 +14,8 @@
 #define COUNT_MAX (1u << 20)   /* elements of an array: a document has at most 16 MiB */
 #define FRAMES_MAX (64u << 20) /* records of a document, unpacked */
 #define RECORD_BYTES_MIN 24
+#define ASIDE_WAIT "wait"
+#define ASIDE_RECORDS "records"
 
 void ledger_id(char out[LEDGER_ID_SIZE], uint64_t number)
 {
@@ -262,6 +264,10 @@ bson_t *batch_write(const struct batch *batch)
     letters_write(document, letters, batch->letter_count);
     put_int64s(document, "removed_letters", batch->removed, batch->removed_count);
     put_int64s(document, "copied_letters", batch->copied, batch->copied_count);
+    if (batch->is_aside)
+        BSON_APPEND_UTF8(document, "aside", batch->asks_to_wait ? ASIDE_WAIT : ASIDE_RECORDS);
+    if (batch->state.size > 0)
+        put_text(document, "state", batch->state);
     free(letters);
     return document;
 }
@@ -475,11 +481,11 @@ static void read_records(struct batch *out, struct bson_reader *reader, const bs
 
 static enum dead_reason reason_of(struct bson_reader *reader, struct view name)
 {
-    for (int reason = 0; reason <= DEAD_PARKED; reason++)
-        if (view_equals(name, dead_reason_name((enum dead_reason)reason)))
-            return (enum dead_reason)reason;
-    bson_fail(reader, "there is no reason '%.*s'", VIEW_PRINT(name));
-    return DEAD_REFUSED;
+    enum dead_reason reason = DEAD_REFUSED;
+
+    if (!dead_reason_from_name(name, &reason))
+        bson_fail(reader, "there is no reason '%.*s'", VIEW_PRINT(name));
+    return reason;
 }
 
 const struct letter *letters_read(struct bson_reader *reader, const bson_t *document, size_t *count,
@@ -520,6 +526,22 @@ const struct letter *letters_read(struct bson_reader *reader, const bson_t *docu
     return letters;
 }
 
+/* Fields that only a replay writes. */
+static void read_replayed(struct batch *out, struct bson_reader *reader, const bson_t *document)
+{
+    if (bson_has_field(document, "aside")) {
+        struct view aside = bson_read_text(reader, document, "aside", TEXT_MAX);
+
+        out->is_aside = true;
+        out->asks_to_wait = view_equals(aside, ASIDE_WAIT);
+        if (!out->asks_to_wait && !view_equals(aside, ASIDE_RECORDS))
+            bson_fail(reader, "aside is '%.*s', want " ASIDE_WAIT " or " ASIDE_RECORDS,
+                      VIEW_PRINT(aside));
+    }
+    if (bson_has_field(document, "state"))
+        out->state = bson_read_text(reader, document, "state", LEDGER_NAME_SIZE - 1);
+}
+
 /* The document's `_id`, for messages too. */
 static struct view id_of(struct bson_reader *reader, const bson_t *document, char what[64])
 {
@@ -553,6 +575,7 @@ enum err_kind batch_read(struct batch *out, const bson_t *document, struct arena
         batch.letters = letters_read(&reader, document, &batch.letter_count, arena);
         batch.removed = read_ids(&reader, document, "removed_letters", &batch.removed_count, arena);
         batch.copied = read_ids(&reader, document, "copied_letters", &batch.copied_count, arena);
+        read_replayed(&batch, &reader, document);
     }
     if (reader.kind == ERR_OK)
         *out = batch;

@@ -73,6 +73,10 @@ struct batch {
     size_t removed_count;
     const int64_t *copied; /* letters whose copy in the DLQ topic the broker has */
     size_t copied_count;
+    /* What an operator's replay writes, and the part does not (docs/decisions/replay.md). */
+    bool is_aside;     /* it takes a number and may hold records; nothing else of it counts */
+    bool asks_to_wait; /* is_aside, and the writer waits for the document behind it */
+    struct view state; /* stock and letters are what lies in this collection; empty: go on */
 };
 
 /* --- Names ---------------------------------------------------------------------------------- */

@@ -46,6 +46,8 @@ struct ledger_store {
     int64_t believed_ms;
     size_t since_bytes, since_documents, snapshot_bytes; /* since the last snapshot; its size */
     bool beat;
+    uint64_t waits_behind; /* the last document that asked to wait, and how long we do */
+    int64_t waits_until_ms;
     const struct commit *commit; /* of the unit that began */
     struct entry *entries;
     size_t entry_count, entry_capacity;
@@ -346,11 +348,33 @@ static int64_t place_of_key(const struct commit *commit, struct view key)
     return -1;
 }
 
+/* A replay is about to put a state in place of ours: it comes behind the document that asks to
+ * wait. */
+static enum err_kind wait_for_replay(struct ledger_store *store, struct err *err)
+{
+    uint64_t number = store->ledger->number;
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (!store->ledger->asks_to_wait)
+        return ERR_OK;
+    if (store->waits_behind != number) {
+        store->waits_behind = number;
+        store->waits_until_ms = now_ms + LEDGER_WAIT_MS;
+    }
+    if (now_ms >= store->waits_until_ms)
+        return ERR_OK;
+    drop_ledger(store);
+    return err_set(err, ERR_RETRY, "document %" PRIu64 " of the ledger asks to wait for a replay",
+                   number);
+}
+
 static enum err_kind store_begin(void *self, struct commit *commit, struct err *err)
 {
     struct ledger_store *store = self;
     enum err_kind kind = need_ledger(store, err);
 
+    if (kind == ERR_OK)
+        kind = wait_for_replay(store, err);
     if (kind != ERR_OK)
         return kind;
     store->commit = commit;
@@ -821,6 +845,35 @@ static enum err_kind store_find_dead_letter(void *self, int64_t id, const struct
     return known ? ERR_OK : not_known(err);
 }
 
+/* Letters are sorted by their ids: the first of a key is the one that the others wait behind. */
+static bool is_first_of_key(const struct ledger *ledger, size_t place)
+{
+    const struct dead_letter *dead = &ledger->letters[place]->dead;
+
+    for (size_t i = 0; i < place; i++)
+        if (ledger->letters[i]->dead.number > 0 &&
+            view_equal(ledger->letters[i]->dead.key, dead->key))
+            return false;
+    return true;
+}
+
+static enum err_kind store_undecided(void *self, int64_t *ids, size_t max, size_t *count,
+                                     struct err *err)
+{
+    struct ledger_store *store = self;
+    bool known;
+
+    *count = 0;
+    pthread_mutex_lock(&store->lock);
+    known = store->ledger != NULL;
+    for (size_t i = 0; known && i < store->ledger->letter_count && *count < max; i++)
+        if (store->ledger->letters[i]->dead.reason == DEAD_UNDECIDED &&
+            is_first_of_key(store->ledger, i))
+            ids[(*count)++] = store->ledger->letters[i]->id;
+    pthread_mutex_unlock(&store->lock);
+    return known ? ERR_OK : not_known(err);
+}
+
 /* --- Opening and closing -------------------------------------------------------------------- */
 
 static void store_close(void *self)
@@ -913,6 +966,7 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
         .load_dead_letters = store_load_dead_letters,
         .list_dead_letters = store_list_dead_letters,
         .find_dead_letter = store_find_dead_letter,
+        .undecided = store_undecided,
         .close = store_close,
     };
     return ERR_OK;

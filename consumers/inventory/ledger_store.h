@@ -17,6 +17,9 @@ struct ledger_store;
 /* An insert that is answered later than this after the one before was sent is not believed: by then
  * the chain may have gone on, and its number may have been trimmed and be free again. */
 #define LEDGER_BELIEF_MS 30000
+/* For so long the writer waits for what a replay puts behind a document that asks it to wait. Then
+ * it writes on, and the replay finds its number taken. */
+#define LEDGER_WAIT_MS 20000
 
 struct ledger_store_options {
     const char *uri;      /* mongodb://host:port/database */

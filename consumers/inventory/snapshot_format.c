@@ -133,8 +133,8 @@ enum err_kind snapshot_read_valid(struct standing *out, int64_t *parts, const bs
     return reader.kind;
 }
 
-static enum err_kind read_sku(struct stock *stock, struct bson_reader *reader, struct view *line,
-                              struct arena *arena)
+static enum err_kind read_sku(const struct snapshot_visitor *visitor, struct bson_reader *reader,
+                              struct view *line, struct arena *arena)
 {
     struct stock_sku sku = {.code = line_next_text(line)};
 
@@ -142,11 +142,13 @@ static enum err_kind read_sku(struct stock *stock, struct bson_reader *reader, s
     sku.received = number_read(reader, line);
     for (int place = 0; place < STOCK_PLACES; place++)
         sku.units[place] = number_read(reader, line);
-    return reader->kind == ERR_OK ? stock_restore_sku(stock, &sku, reader->err) : ERR_OK;
+    return reader->kind == ERR_OK && visitor->sku != NULL
+               ? visitor->sku(visitor->context, &sku, reader->err)
+               : ERR_OK;
 }
 
-static enum err_kind read_order(struct stock *stock, struct bson_reader *reader, struct view *line,
-                                struct arena *arena)
+static enum err_kind read_order(const struct snapshot_visitor *visitor, struct bson_reader *reader,
+                                struct view *line, struct arena *arena)
 {
     struct view id = line_next_text(line);
     struct view name = line_next_text(line);
@@ -157,13 +159,15 @@ static enum err_kind read_order(struct stock *stock, struct bson_reader *reader,
     if (state < 0)
         bson_fail(reader, "order %.*s: there is no such state", (int)(id.size < 40 ? id.size : 40),
                   id.data);
-    return reader->kind == ERR_OK ? stock_restore_order(stock, id, (enum saga_inventory_state)state,
-                                                        items, count, reader->err)
-                                  : ERR_OK;
+    return reader->kind == ERR_OK && visitor->order != NULL
+               ? visitor->order(visitor->context, id, (enum saga_inventory_state)state, items,
+                                count, reader->err)
+               : ERR_OK;
 }
 
-static enum err_kind read_receipt(struct stock *stock, struct bson_reader *reader,
-                                  struct view *line, struct arena *arena)
+static enum err_kind read_receipt(const struct snapshot_visitor *visitor,
+                                  struct bson_reader *reader, struct view *line,
+                                  struct arena *arena)
 {
     struct view id = line_next_text(line);
     struct stock_item item = {.sku = line_next_text(line)};
@@ -172,21 +176,23 @@ static enum err_kind read_receipt(struct stock *stock, struct bson_reader *reade
     (void)arena;
     item.quantity = number_read(reader, line);
     time_us = number_read(reader, line);
-    return reader->kind == ERR_OK ? stock_restore_receipt(stock, id, &item, time_us, reader->err)
-                                  : ERR_OK;
+    return reader->kind == ERR_OK && visitor->receipt != NULL
+               ? visitor->receipt(visitor->context, id, &item, time_us, reader->err)
+               : ERR_OK;
 }
 
 /* One thing a line. */
-static void read_lines(struct stock *stock, struct bson_reader *reader, const bson_t *document,
-                       const char *name,
-                       enum err_kind (*read)(struct stock *stock, struct bson_reader *reader,
-                                             struct view *line, struct arena *arena),
+static void read_lines(const struct snapshot_visitor *visitor, struct bson_reader *reader,
+                       const bson_t *document, const char *name,
+                       enum err_kind (*read)(const struct snapshot_visitor *visitor,
+                                             struct bson_reader *reader, struct view *line,
+                                             struct arena *arena),
                        struct arena *arena)
 {
     struct view rest = bson_read_text(reader, document, name, LEDGER_LINES_MAX), line;
 
     while (reader->kind == ERR_OK && lines_next(&rest, &line)) {
-        if (read(stock, reader, &line, arena) != ERR_OK)
+        if (read(visitor, reader, &line, arena) != ERR_OK)
             reader->kind = ERR_STOP;
         if (line.size > 0)
             bson_fail(reader, "a line of %s has too many fields", name);
@@ -195,9 +201,8 @@ static void read_lines(struct stock *stock, struct bson_reader *reader, const bs
         bson_fail(reader, "the last line of %s does not end in a newline", name);
 }
 
-enum err_kind snapshot_read_part(struct stock *stock, const bson_t *document,
-                                 void (*each_letter)(void *context, const struct letter *letter),
-                                 void *context, struct arena *arena, struct err *err)
+enum err_kind snapshot_read_part(const struct snapshot_visitor *visitor, const bson_t *document,
+                                 struct arena *arena, struct err *err)
 {
     struct bson_reader reader = {.what = "snapshot", .err = err};
     const struct letter *letters;
@@ -207,15 +212,15 @@ enum err_kind snapshot_read_part(struct stock *stock, const bson_t *document,
     if (reader.kind != ERR_OK)
         return reader.kind;
     if (bson_has_field(document, "skus")) {
-        read_lines(stock, &reader, document, "skus", read_sku, arena);
+        read_lines(visitor, &reader, document, "skus", read_sku, arena);
     } else if (bson_has_field(document, "orders")) {
-        read_lines(stock, &reader, document, "orders", read_order, arena);
+        read_lines(visitor, &reader, document, "orders", read_order, arena);
     } else if (bson_has_field(document, "receipts")) {
-        read_lines(stock, &reader, document, "receipts", read_receipt, arena);
+        read_lines(visitor, &reader, document, "receipts", read_receipt, arena);
     } else {
         letters = letters_read(&reader, document, &count, arena);
-        for (size_t i = 0; i < count && reader.kind == ERR_OK; i++)
-            each_letter(context, &letters[i]);
+        for (size_t i = 0; i < count && reader.kind == ERR_OK && visitor->letter != NULL; i++)
+            visitor->letter(visitor->context, &letters[i]);
     }
     return reader.kind;
 }

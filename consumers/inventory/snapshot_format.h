@@ -18,13 +18,21 @@ void snapshot_write(const struct stock *stock, const struct letter *const *lette
 enum err_kind snapshot_read_valid(struct standing *out, int64_t *parts, const bson_t *document,
                                   struct arena *arena, struct err *err);
 
-/**
- * Put one part into stock; parts come in the order in which they were written. each_letter gets the
- * dead letters, as views.
- * Errors  ERR_STOP: it is none, or does not fit
- */
-enum err_kind snapshot_read_part(struct stock *stock, const bson_t *document,
-                                 void (*each_letter)(void *context, const struct letter *letter),
-                                 void *context, struct arena *arena, struct err *err);
+/* Who reads a snapshot's parts, in the order in which they were written. What they get are views;
+ * NULL: that is not asked for.
+ * Errors are their own; ERR_REJECT comes out as ERR_STOP: it does not fit. */
+struct snapshot_visitor {
+    enum err_kind (*sku)(void *context, const struct stock_sku *sku, struct err *err);
+    enum err_kind (*order)(void *context, struct view id, enum saga_inventory_state state,
+                           const struct stock_item *items, size_t item_count, struct err *err);
+    enum err_kind (*receipt)(void *context, struct view id, const struct stock_item *item,
+                             int64_t time_us, struct err *err);
+    void (*letter)(void *context, const struct letter *letter);
+    void *context;
+};
+
+/** Give one part to the visitor. Errors  ERR_STOP: it is none; and what the visitor says */
+enum err_kind snapshot_read_part(const struct snapshot_visitor *visitor, const bson_t *document,
+                                 struct arena *arena, struct err *err);
 
 #endif

@@ -52,6 +52,11 @@ enum entry_kind entry_kind_from_name(struct view name)
     return ENTRY_KINDS;
 }
 
+struct entry_effect entry_effect(enum entry_kind kind)
+{
+    return (struct entry_effect){RULES[kind].from, RULES[kind].to, RULES[kind].after};
+}
+
 /* --- What is remembered --------------------------------------------------------------------- */
 
 static struct view sku_key(const void *thing)

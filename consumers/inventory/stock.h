@@ -85,6 +85,13 @@ const char *entry_kind_name(enum entry_kind kind);
 /** ENTRY_KINDS: there is no such kind. */
 enum entry_kind entry_kind_from_name(struct view name);
 
+/* What an entry of a kind moves, and how it leaves its order. */
+struct entry_effect {
+    enum stock_place from, to; /* the same: nothing moves */
+    enum saga_inventory_state after;
+};
+struct entry_effect entry_effect(enum entry_kind kind);
+
 struct stock_undo; /* how to take one entry back */
 
 struct stock {

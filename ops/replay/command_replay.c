@@ -2,8 +2,7 @@
 #include "ops/parts.h"
 #include "ops/replay/commands.h"
 #include "ops/replay/folds.h"
-#include "ops/replay/report.h"
-#include "ops/replay/swap.h"
+#include "ops/replay/stock_replay.h"
 #include "ops/replay/until.h"
 #include "runtime/clock.h"
 #include "runtime/settings.h"
@@ -19,15 +18,13 @@
 struct replay {
     const struct command *command;
     const struct fold *fold;
-    const char *until_text;
-    bool fresh, compare, swap, undo, drop, dry_run;
-    int64_t rate;
+    struct replay_options options;
     struct until until;
     struct schema_ids *ids;
     struct shadow shadow;
     struct live live;
-    bool live_is_open;
     struct report report;
+    struct arena arena;
 };
 
 /* --- Building --------------------------------------------------------------------------------- */
@@ -39,15 +36,22 @@ static const char *database_of(const struct replay *replay)
     return database != NULL ? database : "";
 }
 
+static void say_progress(void *report, const struct shadow *shadow)
+{
+    const struct report_build build = report_build_of(shadow);
+
+    report_progress(report, &build);
+}
+
 static enum err_kind open_all(struct replay *replay, struct err *err)
 {
     struct shadow_options options = {
         .fold = replay->fold,
-        .schema = replay->undo ? SHADOW_OLD : SHADOW_NEW,
+        .schema = replay->options.undo ? SHADOW_OLD : SHADOW_NEW,
         .database = database_of(replay),
         .brokers = setting_text("TRADEWIND_KAFKA"),
         .partitions = (int32_t)setting_integer("TRADEWIND_PARTITIONS"),
-        .rate = replay->rate,
+        .rate = replay->options.rate,
     };
     enum err_kind kind;
 
@@ -61,7 +65,7 @@ static enum err_kind open_all(struct replay *replay, struct err *err)
     if (kind == ERR_OK)
         kind =
             live_open(&replay->live, replay->fold, options.database, &replay->shadow.reader, err);
-    replay->shadow.progress = report_progress;
+    replay->shadow.progress = say_progress;
     replay->shadow.context = &replay->report;
     return kind;
 }
@@ -73,17 +77,17 @@ static enum err_kind find_shadow(struct replay *replay, struct err *err)
     bool exists = false;
     enum err_kind kind = ERR_OK;
 
-    if (replay->fresh && !replay->dry_run)
+    if (replay->options.fresh && !replay->options.dry_run)
         kind = shadow_drop(shadow, shadow->schema, err);
     if (kind == ERR_OK)
         kind = shadow_exists(shadow, shadow->schema, &exists, err);
     if (kind != ERR_OK)
         return kind;
-    if (exists && !(replay->fresh && replay->dry_run))
+    if (exists && !(replay->options.fresh && replay->options.dry_run))
         return shadow_load(shadow, err);
-    if (replay->undo)
+    if (replay->options.undo)
         return err_set(err, ERR_REJECT, "there is no swap of %s to be undone", replay->fold->part);
-    return replay->dry_run ? ERR_OK : shadow_make(shadow, err);
+    return replay->options.dry_run ? ERR_OK : shadow_make(shadow, err);
 }
 
 static enum err_kind read_live(struct replay *replay, bool *has_tables, struct err *err)
@@ -99,7 +103,7 @@ static enum err_kind read_live(struct replay *replay, bool *has_tables, struct e
 
 static enum err_kind aim(struct replay *replay, struct err *err)
 {
-    if (replay->until_text != NULL)
+    if (replay->options.until_text != NULL)
         return until_aim(&replay->until, &replay->shadow.reader, err);
     return log_reader_aim_at_ends(&replay->shadow.reader, err);
 }
@@ -107,21 +111,24 @@ static enum err_kind aim(struct replay *replay, struct err *err)
 static enum err_kind build(struct replay *replay, struct err *err)
 {
     bool has_tables;
+    struct report_build build_of;
     enum err_kind kind = find_shadow(replay, err);
 
     if (kind == ERR_OK)
         kind = read_live(replay, &has_tables, err);
-    if (kind == ERR_OK && has_tables && !replay->dry_run)
+    if (kind == ERR_OK && has_tables && !replay->options.dry_run)
         kind = live_share_asides(&replay->live, &replay->shadow, err);
     if (kind == ERR_OK)
         kind = aim(replay, err);
     if (kind != ERR_OK)
         return kind;
-    report_start(&replay->report, &replay->shadow);
-    if (replay->dry_run)
+    build_of = report_build_of(&replay->shadow);
+    report_start(&replay->report, &build_of);
+    if (replay->options.dry_run)
         return ERR_OK;
     kind = shadow_move(&replay->shadow, err);
-    report_built(&replay->report, &replay->shadow);
+    build_of = report_build_of(&replay->shadow);
+    report_built(&replay->report, &build_of);
     return kind;
 }
 
@@ -161,8 +168,22 @@ static enum err_kind compare(struct replay *replay, struct err *err)
     return kind;
 }
 
+static struct acted acted_of(struct replay *replay, const char *action)
+{
+    return (struct acted){
+        .part = replay->fold->part,
+        .action = action,
+        .reason = replay->options.because,
+        .before = report_before(&replay->report, &replay->arena),
+        .after = report_after(&replay->report, &replay->arena),
+        .partitions = replay->shadow.reader.partitions,
+        .ids = replay->ids,
+    };
+}
+
 static enum err_kind swap(struct replay *replay, struct err *err)
 {
+    const struct acted acted = acted_of(replay, replay->options.undo ? "state.undo" : "state.swap");
     struct swap_result *result = &replay->report.swapped;
     enum err_kind kind;
 
@@ -170,45 +191,65 @@ static enum err_kind swap(struct replay *replay, struct err *err)
         return err_set(err, ERR_REJECT, "not swapped: %" PRIu64 " records cannot be read, %s",
                        replay->shadow.unreadable, replay->shadow.unreadable_example);
     if (replay->report.is_lost)
-        kind = swap_into_lost(&replay->shadow, &replay->live, database_of(replay), result, err);
+        kind = swap_into_lost(&replay->shadow, &replay->live, database_of(replay), &acted, result,
+                              err);
     else
-        kind = swap_tables(&replay->shadow, &replay->live, result, err);
+        kind = swap_tables(&replay->shadow, &replay->live, &acted, result, err);
     replay->report.is_swapped = kind == ERR_OK;
     return kind;
+}
+
+/* A database that was lost has no room for it: the swap will tell. */
+static enum err_kind tell_rebuilt(struct replay *replay, struct err *err)
+{
+    const struct acted acted = acted_of(replay, "state.rebuild");
+    bool has_tables;
+    enum err_kind kind = read_live(replay, &has_tables, err);
+
+    if (kind != ERR_OK || !has_tables || live_is_lost(&replay->live, &replay->shadow))
+        return kind;
+    return swap_tell(&replay->live, &acted, err);
 }
 
 static enum err_kind go_on(struct replay *replay, struct err *err)
 {
     enum err_kind kind = ERR_OK;
 
-    if (replay->compare || replay->swap || replay->undo)
+    if (replay->options.compare || replay->options.swap || replay->options.undo)
         kind = wait_for_live(replay, err);
-    if (kind == ERR_OK && replay->undo && replay->report.is_lost)
+    if (kind == ERR_OK && replay->options.undo && replay->report.is_lost)
         return err_set(err, ERR_REJECT,
                        "the database of %s is older than its topic: rebuild it with --swap",
                        replay->fold->part);
-    if (kind == ERR_OK && replay->compare && replay->report.is_lost && !replay->swap)
+    if (kind == ERR_OK && replay->options.compare && replay->report.is_lost &&
+        !replay->options.swap)
         return err_set(err, ERR_REJECT,
                        "the database of %s is older than its topic (lost or restored): there is "
                        "nothing to compare with; put the shadow in its place with --swap",
                        replay->fold->part);
-    if (kind == ERR_OK && replay->compare && !replay->report.is_lost)
+    if (kind == ERR_OK && replay->options.compare && !replay->report.is_lost)
         kind = compare(replay, err);
-    if (kind == ERR_OK && (replay->swap || replay->undo))
-        kind = swap(replay, err);
-    return kind;
+    if (kind == ERR_OK && (replay->options.swap || replay->options.undo))
+        return swap(replay, err);
+    return kind == ERR_OK ? tell_rebuilt(replay, err) : kind;
 }
 
 /* --- The command ------------------------------------------------------------------------------ */
 
 static enum err_kind drop_both(struct replay *replay, struct err *err)
 {
-    enum err_kind kind = ERR_OK;
+    const struct acted acted = acted_of(replay, "state.drop");
+    bool has_new = false, has_old = false, has_tables = false;
+    enum err_kind kind = shadow_exists(&replay->shadow, SHADOW_NEW, &has_new, err);
 
-    if (!replay->dry_run)
-        kind = shadow_drop(&replay->shadow, SHADOW_NEW, err);
-    if (kind == ERR_OK && !replay->dry_run)
-        kind = shadow_drop(&replay->shadow, SHADOW_OLD, err);
+    if (kind == ERR_OK)
+        kind = shadow_exists(&replay->shadow, SHADOW_OLD, &has_old, err);
+    if (kind == ERR_OK)
+        kind = live_has_tables(&replay->live, &has_tables, err);
+    if (kind == ERR_OK && !replay->options.dry_run && (has_new || has_old) && has_tables)
+        kind = swap_drop(&replay->live, &acted, err);
+    else if (kind == ERR_OK && !replay->options.dry_run && has_new)
+        kind = shadow_drop(&replay->shadow, SHADOW_NEW, err); /* lost: nobody to tell it */
     replay->report.is_dropped = kind == ERR_OK;
     return kind;
 }
@@ -217,19 +258,36 @@ static enum err_kind run(struct replay *replay, struct err *err)
 {
     enum err_kind kind = ERR_OK;
 
-    if (replay->until_text != NULL)
-        kind = until_parse(&replay->until, replay->until_text, err);
+    if (replay->options.until_text != NULL)
+        kind = until_parse(&replay->until, replay->options.until_text, err);
     if (kind == ERR_OK)
         kind = open_all(replay, err);
-    if (kind == ERR_OK && replay->drop)
+    if (kind == ERR_OK && replay->options.drop)
         return drop_both(replay, err);
     if (kind == ERR_OK)
         kind = build(replay, err);
-    if (kind == ERR_OK && !replay->dry_run)
+    if (kind == ERR_OK && !replay->options.dry_run)
         kind = report_sums(&replay->report, &replay->shadow, err);
-    if (kind == ERR_OK && !replay->dry_run)
+    if (kind == ERR_OK && !replay->options.dry_run)
         kind = go_on(replay, err);
     return kind;
+}
+
+/* A part whose state is tables in PostgreSQL. */
+static int replay_tables(struct replay *replay)
+{
+    struct err err = {0};
+    enum err_kind kind = run(replay, &err);
+    const struct report_build built = report_build_of(&replay->shadow);
+    int code = report_end(&replay->report, &built);
+
+    if (kind != ERR_OK)
+        code = ops_failed(replay->command, &err);
+    live_close(&replay->live);
+    shadow_close(&replay->shadow);
+    schema_ids_free(replay->ids);
+    arena_clear(&replay->arena);
+    return code;
 }
 
 static int refuse_part(const struct command *command, const char *part)
@@ -242,15 +300,15 @@ static int refuse_part(const struct command *command, const char *part)
 /* What does not go together. */
 static int check_options(const struct replay *replay)
 {
-    int what = replay->swap + replay->undo + replay->drop;
+    int what = replay->options.swap + replay->options.undo + replay->options.drop;
 
     if (what > 1)
         return args_refuse(replay->command, "want one of --swap, --undo and --drop");
-    if (replay->until_text != NULL && (replay->compare || what > 0))
+    if (replay->options.until_text != NULL && (replay->options.compare || what > 0))
         return args_refuse(replay->command,
                            "--until stops before the present: such a shadow is neither compared "
                            "nor swapped");
-    if (replay->undo && (replay->fresh || replay->compare))
+    if (replay->options.undo && (replay->options.fresh || replay->options.compare))
         return args_refuse(replay->command,
                            "--undo brings back what a swap put away: want it alone");
     return ARGS_MORE;
@@ -260,20 +318,25 @@ int command_replay(const struct command *command, int argc, char **argv)
 {
     struct replay replay = {.command = command};
     const struct arg args[] = {
-        {"until", ARG_TEXT, &replay.until_text, "TIME|POSITION",
+        {"until", ARG_TEXT, &replay.options.until_text, "TIME|POSITION",
          "stop there: 2026-11-21T10:00:00Z, or an event like orders/7/42"},
-        {"rate", ARG_INTEGER, &replay.rate, "N", "records a second at most; 0: as fast as it goes",
-         .min = 0, .max = 100000000},
-        {"fresh", ARG_FLAG, &replay.fresh, .help = "begin again instead of going on"},
-        {"compare", ARG_FLAG, &replay.compare, .help = "then compare it with the live state"},
-        {"swap", ARG_FLAG, &replay.swap, .help = "then put it in the place of the live state"},
-        {"undo", ARG_FLAG, &replay.undo, .help = "bring back what the last swap has put away"},
-        {"drop", ARG_FLAG, &replay.drop, .help = "drop the shadow, and what a swap has put away"},
-        {"dry-run", ARG_FLAG, &replay.dry_run, .help = "say what would be done, and do nothing"},
+        {"rate", ARG_INTEGER, &replay.options.rate, "N",
+         "records a second at most; 0: as fast as it goes", .min = 0, .max = 100000000},
+        {"fresh", ARG_FLAG, &replay.options.fresh, .help = "begin again instead of going on"},
+        {"compare", ARG_FLAG, &replay.options.compare,
+         .help = "then compare it with the live state"},
+        {"swap", ARG_FLAG, &replay.options.swap,
+         .help = "then put it in the place of the live state"},
+        {"undo", ARG_FLAG, &replay.options.undo,
+         .help = "bring back what the last swap has put away"},
+        {"drop", ARG_FLAG, &replay.options.drop,
+         .help = "drop the shadow, and what a swap has put away"},
+        {"because", ARG_TEXT, &replay.options.because, "TEXT", "why, for `tradewind ops log`"},
+        {"dry-run", ARG_FLAG, &replay.options.dry_run,
+         .help = "say what would be done, and do nothing"},
         {"json", ARG_FLAG, &replay.report.as_json, .help = "for programs"},
     };
     struct err err = {0};
-    enum err_kind kind;
     int code = args_parse(command, args, sizeof args / sizeof args[0], 1, 1, &argc, &argv);
 
     if (code != ARGS_MORE || (code = check_options(&replay)) != ARGS_MORE)
@@ -285,15 +348,13 @@ int command_replay(const struct command *command, int argc, char **argv)
         OPS_OK)
         return code;
     replay.report.fold = replay.fold;
-    replay.report.is_dry = replay.dry_run;
-    kind = sodium_init() < 0 ? err_set(&err, ERR_STOP, "libsodium does not start")
-                             : run(&replay, &err);
-    code = report_end(&replay.report, &replay.shadow);
-    if (kind != ERR_OK)
-        code = ops_failed(command, &err);
-    live_close(&replay.live);
-    shadow_close(&replay.shadow);
-    schema_ids_free(replay.ids);
+    replay.report.is_dry = replay.options.dry_run;
+    if (sodium_init() < 0) {
+        err_set(&err, ERR_STOP, "libsodium does not start");
+        return ops_failed(command, &err);
+    }
+    code = replay.fold == &stock_fold ? stock_replay(command, &replay.options, &replay.report)
+                                      : replay_tables(&replay);
     report_clear(&replay.report);
     return code;
 }

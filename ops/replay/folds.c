@@ -1,10 +1,10 @@
 #include "ops/replay/folds.h"
 
 extern const struct fold analytics_fold, catalog_fold, email_fold, fraud_fold, orders_fold,
-    payment_fold;
+    payment_fold, stock_fold;
 
-static const struct fold *const FOLDS[] = {&orders_fold, &payment_fold,   &fraud_fold,
-                                           &email_fold,  &analytics_fold, &catalog_fold};
+static const struct fold *const FOLDS[] = {&orders_fold,    &payment_fold, &fraud_fold, &email_fold,
+                                           &analytics_fold, &catalog_fold, &stock_fold};
 
 #define FOLD_COUNT (sizeof FOLDS / sizeof FOLDS[0])
 

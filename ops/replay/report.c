@@ -30,34 +30,39 @@ static void end_line(const struct report *report)
         fprintf(stderr, "\r\x1b[K");
 }
 
-void report_start(struct report *report, const struct shadow *shadow)
+struct report_build report_build_of(const struct shadow *shadow)
 {
-    report->start_ms = report->said_ms = clock_monotonic_ms();
-    report->left = log_reader_left(&shadow->reader);
+    return (struct report_build){&shadow->reader, shadow->folded, shadow->unreadable,
+                                 shadow->unreadable_example};
 }
 
-void report_progress(void *context, const struct shadow *shadow)
+void report_start(struct report *report, const struct report_build *build)
 {
-    struct report *report = context;
+    report->start_ms = report->said_ms = clock_monotonic_ms();
+    report->left = log_reader_left(build->reader);
+}
+
+void report_progress(struct report *report, const struct report_build *build)
+{
     AUTO(arena_clear) struct arena arena = {0};
     int64_t now_ms = clock_monotonic_ms(), took_ms = now_ms - report->start_ms;
-    int64_t left = log_reader_left(&shadow->reader);
-    uint64_t rate = took_ms > 0 ? shadow->reader.records * 1000 / (uint64_t)took_ms : 0;
+    int64_t left = log_reader_left(build->reader);
+    uint64_t rate = took_ms > 0 ? build->reader->records * 1000 / (uint64_t)took_ms : 0;
     char text[160];
 
     if (report->is_built || now_ms - report->said_ms < SAY_MS)
         return;
     snprintf(text, sizeof text, "%s: %s events, %s/s, %s left, %" PRIu64 " s", report->fold->part,
-             out_count(&arena, (int64_t)shadow->folded), out_count(&arena, (int64_t)rate),
+             out_count(&arena, (int64_t)build->folded), out_count(&arena, (int64_t)rate),
              out_count(&arena, left), rate > 0 ? (uint64_t)left / rate : 0);
     say(report, text);
 }
 
-void report_built(struct report *report, const struct shadow *shadow)
+void report_built(struct report *report, const struct report_build *build)
 {
     report->is_built = true;
     report->built_ms = clock_monotonic_ms() - report->start_ms;
-    report->folded = shadow->folded;
+    report->folded = build->folded;
 }
 
 void report_comparing(void *context, const struct compare *compare)
@@ -207,7 +212,7 @@ static void print_swapped(const struct report *report, struct arena *arena)
                part, out_duration_us(arena, report->swapped.held_ms * 1000), part);
 }
 
-static void print_people(const struct report *report, const struct shadow *shadow,
+static void print_people(const struct report *report, const struct report_build *build,
                          struct arena *arena)
 {
     if (report->is_dropped)
@@ -224,9 +229,9 @@ static void print_people(const struct report *report, const struct shadow *shado
            out_count(arena, report->built_ms > 0 ? (int64_t)report->folded * 1000 / report->built_ms
                                                  : (int64_t)report->folded));
     print_tables(report, arena);
-    if (shadow->unreadable > 0)
+    if (build->unreadable > 0)
         printf("  %s%" PRIu64 " records cannot be read%s: %s\n", out_colour(OUT_RED),
-               shadow->unreadable, out_colour(OUT_PLAIN), shadow->unreadable_example);
+               build->unreadable, out_colour(OUT_PLAIN), build->example);
     if (report->is_lost && !report->is_swapped)
         printf("the database of %s is older than its topic (lost or restored)\n",
                report->fold->part);
@@ -292,7 +297,7 @@ static void write_differences(struct json_writer *json, const struct report *rep
     json_array_end(json);
 }
 
-static void print_json(const struct report *report, const struct shadow *shadow)
+static void print_json(const struct report *report, const struct report_build *build)
 {
     AUTO(buf_clear) struct buf text = {0};
     struct json_writer json = {.out = &text};
@@ -303,7 +308,7 @@ static void print_json(const struct report *report, const struct shadow *shadow)
     json_member_int64(&json, "to_read", report->left);
     json_member_int64(&json, "folded", (int64_t)report->folded);
     json_member_int64(&json, "took_ms", report->built_ms);
-    json_member_int64(&json, "unreadable", (int64_t)shadow->unreadable);
+    json_member_int64(&json, "unreadable", (int64_t)build->unreadable);
     json_member_bool(&json, "lost", report->is_lost);
     json_member_bool(&json, "compared", report->is_compared);
     json_member_bool(&json, "equal", report->is_compared && report->differing == 0);
@@ -318,16 +323,48 @@ static void print_json(const struct report *report, const struct shadow *shadow)
     printf("%s\n", buf_cstr(&text));
 }
 
-int report_end(struct report *report, const struct shadow *shadow)
+struct view report_before(const struct report *report, struct arena *arena)
+{
+    AUTO(buf_clear) struct buf text = {0};
+    struct json_writer json = {.out = &text};
+
+    json_object_start(&json);
+    json_member_bool(&json, "lost", report->is_lost);
+    if (report->is_compared)
+        json_member_int64(&json, "differing", (int64_t)report->differing);
+    json_object_end(&json);
+    return arena_view(arena, buf_view(&text));
+}
+
+struct view report_after(const struct report *report, struct arena *arena)
+{
+    AUTO(buf_clear) struct buf text = {0};
+    struct json_writer json = {.out = &text};
+
+    json_object_start(&json);
+    if (report->tables != NULL) {
+        json_member_int64(&json, "folded", (int64_t)report->folded);
+        for (size_t i = 0; i < report->fold->table_count; i++) {
+            char checksum[20];
+
+            snprintf(checksum, sizeof checksum, "%016" PRIx64, report->tables[i].checksum);
+            json_member_str(&json, report->fold->tables[i].name, checksum);
+        }
+    }
+    json_object_end(&json);
+    return arena_view(arena, buf_view(&text));
+}
+
+int report_end(struct report *report, const struct report_build *build)
 {
     AUTO(arena_clear) struct arena arena = {0};
 
     end_line(report);
     if (report->as_json)
-        print_json(report, shadow);
+        print_json(report, build);
     else
-        print_people(report, shadow, &arena);
-    return report->differing > 0 || shadow->unreadable > 0 ? OPS_FOUND : OPS_OK;
+        print_people(report, build, &arena);
+    return report->differing > 0 || build->unreadable > 0 ? OPS_FOUND : OPS_OK;
 }
 
 void report_clear(struct report *report)

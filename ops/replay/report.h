@@ -27,16 +27,29 @@ struct report {
     struct swap_result swapped;
 };
 
-void report_start(struct report *report, const struct shadow *shadow);
-void report_progress(void *report, const struct shadow *shadow);
-void report_built(struct report *report, const struct shadow *shadow);
+/* What is being built, whatever it is built in. */
+struct report_build {
+    const struct log_reader *reader;
+    uint64_t folded, unreadable;
+    const char *example; /* of what cannot be read */
+};
+
+struct report_build report_build_of(const struct shadow *shadow);
+
+void report_start(struct report *report, const struct report_build *build);
+void report_progress(struct report *report, const struct report_build *build);
+void report_built(struct report *report, const struct report_build *build);
 void report_comparing(void *report, const struct compare *compare);
 /** Copies. */
 void report_compared(struct report *report, const struct compare *compare, int64_t took_ms);
 /** Rows and checksum of each table of the shadow. */
 enum err_kind report_sums(struct report *report, struct shadow *shadow, struct err *err);
+/** What is told of it (ops.acted): how the state was, as far as that was looked into, and how it
+ * is. In the arena. */
+struct view report_before(const struct report *report, struct arena *arena);
+struct view report_after(const struct report *report, struct arena *arena);
 /** Print the outcome; returns the exit code. */
-int report_end(struct report *report, const struct shadow *shadow);
+int report_end(struct report *report, const struct report_build *build);
 void report_clear(struct report *report);
 
 #endif

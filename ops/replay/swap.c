@@ -1,5 +1,6 @@
 #include "ops/replay/swap.h"
 
+#include "ops/replay/acted_pg.h"
 #include "ops/replay/swap_lost.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
@@ -102,8 +103,8 @@ static enum err_kind hold(struct live *live, struct err *err)
     return kind == ERR_OK ? live_read(live, err) : kind;
 }
 
-static enum err_kind swap_once(struct shadow *shadow, struct live *live, struct swap_result *result,
-                               struct err *err)
+static enum err_kind swap_once(struct shadow *shadow, struct live *live, const struct acted *acted,
+                               struct swap_result *result, struct err *err)
 {
     int64_t start_ms;
     enum err_kind kind = come_near(shadow, live, err);
@@ -116,20 +117,22 @@ static enum err_kind swap_once(struct shadow *shadow, struct live *live, struct 
     if (kind == ERR_OK)
         kind = keep_old(live->pg, shadow->fold, shadow->schema, err);
     if (kind == ERR_OK)
+        kind = acted_write(live->pg, acted, 0, err);
+    if (kind == ERR_OK)
         kind = pg_script(live->pg, "commit", err);
     result->held_ms = clock_monotonic_ms() - start_ms;
     return kind;
 }
 
-enum err_kind swap_tables(struct shadow *shadow, struct live *live, struct swap_result *result,
-                          struct err *err)
+enum err_kind swap_tables(struct shadow *shadow, struct live *live, const struct acted *acted,
+                          struct swap_result *result, struct err *err)
 {
     enum err_kind kind = ERR_RETRY;
 
     /* Somebody reads a table for long, or vacuum has it: let go, so that the part goes on, and try
      * again. */
     for (int i = 0; i < TRIES && kind == ERR_RETRY; i++) {
-        kind = swap_once(shadow, live, result, err);
+        kind = swap_once(shadow, live, acted, result, err);
         if (kind != ERR_OK) {
             struct err why = *err;
 
@@ -142,23 +145,67 @@ enum err_kind swap_tables(struct shadow *shadow, struct live *live, struct swap_
     return kind;
 }
 
+/* --- Without a swap --------------------------------------------------------------------------- */
+
+/* done: SQL that does it, in the same transaction; a schema that is dropped locks nothing that the
+ * part uses. */
+static enum err_kind do_and_tell(struct live *live, const char *done, const struct acted *acted,
+                                 struct err *err)
+{
+    AUTO(buf_clear) struct buf sql = {0};
+    enum err_kind kind;
+
+    buf_printf(&sql, "begin;%s", done);
+    kind = pg_script(live->pg, buf_cstr(&sql), err);
+    if (kind == ERR_OK)
+        kind = acted_write(live->pg, acted, 0, err);
+    if (kind == ERR_OK)
+        kind = pg_script(live->pg, "commit", err);
+    if (kind != ERR_OK) {
+        struct err why = *err;
+
+        pg_rollback(live->pg);
+        *err = why;
+    }
+    return kind;
+}
+
+enum err_kind swap_tell(struct live *live, const struct acted *acted, struct err *err)
+{
+    return do_and_tell(live, "", acted, err);
+}
+
+enum err_kind swap_drop(struct live *live, const struct acted *acted, struct err *err)
+{
+    return do_and_tell(live,
+                       "drop schema if exists " SHADOW_NEW " cascade;"
+                       "drop schema if exists " SHADOW_OLD " cascade;",
+                       acted, err);
+}
+
 /* --- After a loss ----------------------------------------------------------------------------- */
 
 enum err_kind swap_into_lost(struct shadow *shadow, struct live *live, const char *database,
-                             struct swap_result *result, struct err *err)
+                             const struct acted *acted, struct swap_result *result, struct err *err)
 {
     AUTO(arena_clear) struct arena arena = {0};
     struct lost lost = {
         .shadow = shadow, .live = live, .database = database, .arena = &arena, .result = result};
-    int64_t start_ms = clock_monotonic_ms();
+    int64_t start_ms = clock_monotonic_ms(), told_offset;
+    uint64_t told = 0;
     enum err_kind kind = lost_prepare(&lost, err);
 
+    if (kind == ERR_OK)
+        kind = acted_last_number(&told, &told_offset, shadow->reader.brokers, acted->part,
+                                 acted->partitions, err);
     if (kind == ERR_OK)
         kind = hold(live, err);
     if (kind == ERR_OK)
         kind = lost_fill(&lost, err);
     if (kind == ERR_OK)
         kind = keep_old(live->pg, shadow->fold, shadow->schema, err);
+    if (kind == ERR_OK)
+        kind = acted_write(live->pg, acted, told, err);
     if (kind == ERR_OK)
         kind = pg_script(live->pg, "drop schema " SHADOW_OLD " cascade; commit", err);
     if (kind != ERR_OK) {

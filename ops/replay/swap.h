@@ -11,6 +11,7 @@
 #ifndef TRADEWIND_REPLAY_SWAP_H
 #define TRADEWIND_REPLAY_SWAP_H
 
+#include "ops/replay/acted.h"
 #include "ops/replay/live.h"
 
 struct swap_result {
@@ -21,11 +22,17 @@ struct swap_result {
 
 /** The part's database is at its topics' position, and stays: Errors as live_follow; nothing has
  * changed then. */
-enum err_kind swap_tables(struct shadow *shadow, struct live *live, struct swap_result *result,
-                          struct err *err);
+enum err_kind swap_tables(struct shadow *shadow, struct live *live, const struct acted *acted,
+                          struct swap_result *result, struct err *err);
 
 /** The part's database was lost: the part does not run on it. */
 enum err_kind swap_into_lost(struct shadow *shadow, struct live *live, const char *database,
-                             struct swap_result *result, struct err *err);
+                             const struct acted *acted, struct swap_result *result,
+                             struct err *err);
+
+/** Tell what was done that changed nothing of the live state: in a transaction of its own. */
+enum err_kind swap_tell(struct live *live, const struct acted *acted, struct err *err);
+/** Drop the shadow and what was put away, and tell it, when there was anything. */
+enum err_kind swap_drop(struct live *live, const struct acted *acted, struct err *err);
 
 #endif

@@ -109,7 +109,8 @@ static enum err_kind make_tables(struct lost *lost, struct err *err)
     const struct fold *fold = lost->shadow->fold;
     struct store store;
     enum err_kind kind =
-        pg_store_open(&store, lost->database, "tradewind replay", lost->shadow->reader.partitions,
+        pg_store_open(&store, lost->database, "tradewind replay",
+                      lost->shadow->reader.partitions + 1, /* one more: what operators do */
                       fold->scripts, *fold->script_count, err);
 
     if (kind == ERR_OK)

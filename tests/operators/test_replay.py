@@ -14,55 +14,23 @@ from pathlib import Path
 import pytest
 from local_stack import CHECKOUT
 from records import number_of
+from replays import equal, many_ends, refused, replay
 
-PARTS = ("orders", "payment", "fraud", "email", "catalog", "analytics")
+PARTS = ("orders", "payment", "fraud", "email", "catalog", "analytics", "inventory")
 
 
 def program():
     return Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "ops" / "replay" / "tradewind-replay"
 
 
-def replay(stack, part, *options, code=0):
-    """What the command says, with the exit code that is wanted."""
-    done = stack.run_tradewind("replay", part, *options, "--json")
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
-    return json.loads(done.stdout)
-
-
-def refused(stack, *words, code=2, settings=None):
-    """The one sentence that a refusal ends in."""
-    done = stack.run_tradewind("replay", *words, settings=settings)
-    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
-    lines = [line for line in done.stderr.splitlines() if line.startswith("tradewind replay: ")]
-    assert len(lines) == 1, done.stderr
-    return lines[0]
-
-
-def equal(stack, part):
-    answer = replay(stack, part, "--fresh", "--compare")
-    assert answer["equal"] and answer["differences"] == []
-    return answer
-
-
-def many_ends(shop):
-    """Orders that have walked every way there is through payment."""
-    mug = shop.product(stock=1000)
-    ends = {"fulfilled": [], "closed": []}
-    for token, end in (("tok_approve", "fulfilled"), ("tok_decline", "closed"), ("tok_capture_fail", "closed")):
-        ends[end] += [shop.order((mug, 1), token=token) for _ in range(4)]
-    ends["closed"] += [shop.order((mug, 5000))]  # out of stock
-    late = shop.order((mug, 1))
-    shop.wait_for(late, "fulfilled")
-    shop.cancel(late)
-    ends["closed"] += [late]
-    for state, orders in ends.items():
-        shop.wait_for_all(orders, state)
-    return ends
-
-
 def lose_database(stack, part):
     """As an operator does it, and what the local stack makes of it: an empty database."""
     stack.stop(part)
+    if part == "inventory":
+        database = stack.mongodb()
+        database.client.drop_database(database.name)
+        stack.command("up")
+        return
     uri = stack.database_uri(part).rpartition("/")[0] + "/postgres"
     stack.sql(part, f"DROP DATABASE {part} WITH (FORCE)", uri)
     stack.command("up")
@@ -88,10 +56,12 @@ def test_nothing_that_could_send_a_mail_or_charge_a_card_is_linked_in():
     linked = subprocess.run(["readelf", "-d", program()], capture_output=True, text=True, check=True).stdout
     names = set(re.findall(r" [A-Za-z] (\w+)", symbols))
 
-    effects = r"^(curl_|evhttp|evconnlistener|mongoc_|http_|smtp_|mail_(?!kind)|mailer_|payment_calls|payment_provider|registry_[a-z]+_http)"
+    # libmongoc is the store of inventory's state, as libpq is of the others'.
+    effects = r"^(curl_|evhttp|evconnlistener|http_|smtp_|mail_(?!kind)|mailer_|payment_calls|payment_provider|registry_[a-z]+_http)"
     assert {name for name in names if re.match(effects, name)} == set()
-    assert not re.search(r"NEEDED.*(curl|event|mongoc)", linked)
-    assert "payment_fold" in names  # it is the right program
+    assert not re.search(r"NEEDED.*(curl|event)", linked)
+    assert {"payment_fold", "tally_fold"} <= names  # it is the right program
+    assert "inventory_decide" not in names and "ledger_store_open" not in names
 
 
 def test_a_replay_connects_to_kafka_and_its_database_only(clean, ends):
@@ -126,7 +96,8 @@ def test_a_replay_connects_to_kafka_and_its_database_only(clean, ends):
 def test_a_rebuilt_state_is_equal_to_the_live_one(clean, ends, part):
     answer = equal(clean, part)
 
-    assert all(table["rows"] > 0 for table in answer["tables"] if table["table"] not in ("tombstones", "open_orders"))
+    may_be_empty = ("tombstones", "open_orders", "orders" if part == "inventory" else "")  # it forgets what is closed
+    assert all(table["rows"] > 0 for table in answer["tables"] if table["table"] not in may_be_empty)
     assert {table["differing"] for table in answer["tables"]} == {0}
 
 
@@ -216,6 +187,30 @@ def test_what_is_set_aside_is_not_in_the_shadow_either(clean, shop):
     assert letter["reason"] == "impossible"
     assert replay(clean, "payment", "--compare")["equal"]  # with a shadow that was begun without it
     equal(clean, "payment")
+
+
+def test_what_is_done_is_told_with_the_reason_and_without_a_gap(clean, ends):
+    for part in ("payment", "analytics"):
+        replay(clean, part, "--fresh", "--compare")
+        replay(clean, part, "--swap", "--because", "a test of the swap")
+        replay(clean, part, "--undo")
+        replay(clean, part, "--drop")
+        replay(clean, part, "--drop")  # nothing is there: nothing is told
+
+    wanted = [("state.rebuild", ""), ("state.swap", "a test of the swap"), ("state.undo", ""), ("state.drop", "")]
+    for part in ("payment", "analytics"):
+        clean.wait_until(lambda: told(clean, part)[-4:] == wanted, what=f"{part} having told all of it")
+    rebuilt = log_of(clean, "payment")[-4]["data"]
+    before, after = json.loads(rebuilt["before"]), json.loads(rebuilt["after"])
+    assert before == {"lost": False, "differing": 0} and after["folded"] > 0 and len(after["payment_events"]) == 16
+
+
+def log_of(stack, part):
+    return stack.tradewind("ops", "log", "--part", part, "--json")  # exit 1 would tell of a gap
+
+
+def told(stack, part):
+    return [(record["data"]["action"], record["data"]["reason"]) for record in log_of(stack, part)]
 
 
 # --- A lost database --------------------------------------------------------------------------------------------------

@@ -1,0 +1,41 @@
+"""tradewind replay in the hands of a test."""
+
+import json
+
+
+def replay(stack, part, *options, code=0):
+    """What the command says, with the exit code that is wanted."""
+    done = stack.run_tradewind("replay", part, *options, "--json")
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return json.loads(done.stdout)
+
+
+def refused(stack, *words, code=2, settings=None):
+    """The one sentence that a refusal ends in."""
+    done = stack.run_tradewind("replay", *words, settings=settings)
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
+    lines = [line for line in done.stderr.splitlines() if line.startswith("tradewind replay: ")]
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def equal(stack, part):
+    answer = replay(stack, part, "--fresh", "--compare")
+    assert answer["equal"] and answer["differences"] == []
+    return answer
+
+
+def many_ends(shop):
+    """Orders that have walked every way there is through payment."""
+    mug = shop.product(stock=1000)
+    ends = {"fulfilled": [], "closed": []}
+    for token, end in (("tok_approve", "fulfilled"), ("tok_decline", "closed"), ("tok_capture_fail", "closed")):
+        ends[end] += [shop.order((mug, 1), token=token) for _ in range(4)]
+    ends["closed"] += [shop.order((mug, 5000))]  # out of stock
+    late = shop.order((mug, 1))
+    shop.wait_for(late, "fulfilled")
+    shop.cancel(late)
+    ends["closed"] += [late]
+    for state, orders in ends.items():
+        shop.wait_for_all(orders, state)
+    return ends
