@@ -13,8 +13,8 @@ static const struct command COMMANDS[] = {
      "and a hash chain. Interrupted, the same command goes on. --verify: exit 1 when a byte is not "
      "as it\n"
      "was. Back into topics: tradewind restore."},
-    {"asof", "An order, a payment or a product as it was, and the event behind each field",
-     command_in_replay, "order|payment|product ID [options]", NULL},
+    {"asof", "An order, a payment, a product or a stock as it was, and the event behind each field",
+     command_in_replay, "order|payment|product|stock ID [options]", NULL},
     {"audit", "Whether anything is lost, doubled or stuck, from all topics and stores",
      command_audit, "[options]",
      "Reads every topic from its beginning, every part's database, the ledger and the payment\n"

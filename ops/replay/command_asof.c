@@ -1,10 +1,13 @@
-/* tradewind asof: an order, a payment or a SKU as it was, each field with the event that gave it
- * its value. The events of the key are folded one by one with the folds of the parts. */
+/* tradewind asof: an order, a payment, a product or a SKU's stock as it was, each field with the
+ * event that gave it its value. The events of the key are folded one by one with the folds of the
+ * parts. */
+#include "events/sku.h"
 #include "ops/out.h"
+#include "ops/replay/asof_stock.h"
 #include "ops/replay/commands.h"
 #include "ops/replay/folds.h"
 #include "ops/replay/scratch.h"
-#include "ops/replay/until.h"
+#include "ops/replay/stock_compare.h"
 #include "runtime/clock.h"
 #include "runtime/json.h"
 
@@ -16,7 +19,8 @@
 /* What can be looked at, and whose fold tells it. */
 static const struct subject {
     const char *name, *part;
-} SUBJECTS[] = {{"order", "orders"}, {"payment", "payment"}, {"product", "catalog"}};
+} SUBJECTS[] = {
+    {"order", "orders"}, {"payment", "payment"}, {"product", "catalog"}, {"stock", "inventory"}};
 
 #define SUBJECT_COUNT (sizeof SUBJECTS / sizeof SUBJECTS[0])
 
@@ -85,6 +89,21 @@ static enum err_kind read_events(struct asof *asof, struct err *err)
     return ERR_OK;
 }
 
+/* A SKU's stock lies in no record of its own key. */
+static enum err_kind look_at_stock(struct asof *asof, struct err *err)
+{
+    enum err_kind kind = schema_ids_open(&asof->ids, setting_text("TRADEWIND_SCHEMAS"), NULL, err);
+
+    if (kind == ERR_OK && asof->at_text != NULL)
+        kind = until_parse(&asof->at, asof->at_text, err);
+    if (kind == ERR_OK)
+        kind = asof_stock(&asof->cells, &asof->event_count, asof->key,
+                          asof->at_text != NULL ? &asof->at : NULL, asof->ids, &asof->arena, err);
+    if (kind == ERR_OK && asof->event_count == 0 && asof->at_text == NULL)
+        return err_set(err, ERR_REJECT, "no topic knows %.*s", VIEW_PRINT(asof->key));
+    return kind;
+}
+
 static enum err_kind look(struct asof *asof, struct err *err)
 {
     const char *database = setting_of_part(asof->fold->part, "DATABASE");
@@ -115,6 +134,20 @@ static const char *short_value(const struct cell *cell, struct arena *arena)
     return arena_printf(arena, "%.40s... (%zu)", cell->value, strlen(cell->value)).data;
 }
 
+/* None has changed what is still as it began. */
+static void print_event(struct out_table *table, const struct key_event *event)
+{
+    if (event == NULL) {
+        for (int i = 0; i < 3; i++)
+            out_cell(table, "-");
+        return;
+    }
+    out_cell(table, "%.*s", VIEW_PRINT(event->envelope.id));
+    out_cell(table, "%s", event_type_name(event->event.type));
+    out_cell(table, "%s/%d offset %" PRId64, topic_name(event->topic), event->partition,
+             event->offset);
+}
+
 static void print_people(struct asof *asof)
 {
     static const char *const COLUMNS[] = {"table", "field", "value", "by", "event", "where", NULL};
@@ -127,10 +160,7 @@ static void print_people(struct asof *asof)
         out_cell(&table, "%s", cell->table->name);
         out_cell(&table, "%s", cell->column);
         out_cell(&table, "%s", short_value(cell, &asof->arena));
-        out_cell(&table, "%.*s", VIEW_PRINT(cell->event->envelope.id));
-        out_cell(&table, "%s", event_type_name(cell->event->event.type));
-        out_cell(&table, "%s/%d offset %" PRId64, topic_name(cell->event->topic),
-                 cell->event->partition, cell->event->offset);
+        print_event(&table, cell->event);
     }
     if (asof->cells.count == 0)
         printf("%.*s was not there yet\n", VIEW_PRINT(asof->key));
@@ -138,15 +168,8 @@ static void print_people(struct asof *asof)
         out_table_print(&table, stdout);
 }
 
-static void write_cell(struct json_writer *json, const struct cell *cell)
+static void write_event(struct json_writer *json, const struct key_event *event)
 {
-    const struct key_event *event = cell->event;
-
-    json_object_start(json);
-    json_member_str(json, "table", cell->table->name);
-    json_member_str(json, "row", cell->row);
-    json_member_str(json, "field", cell->column);
-    json_member_text(json, "value", view_str(cell->value));
     json_key(json, "event");
     json_object_start(json);
     json_member_text(json, "id", event->envelope.id);
@@ -156,6 +179,17 @@ static void write_cell(struct json_writer *json, const struct cell *cell)
     json_member_int64(json, "partition", event->partition);
     json_member_int64(json, "offset", event->offset);
     json_object_end(json);
+}
+
+static void write_cell(struct json_writer *json, const struct cell *cell)
+{
+    json_object_start(json);
+    json_member_str(json, "table", cell->table->name);
+    json_member_str(json, "row", cell->row);
+    json_member_str(json, "field", cell->column);
+    json_member_text(json, "value", view_str(cell->value));
+    if (cell->event != NULL)
+        write_event(json, cell->event);
     json_object_end(json);
 }
 
@@ -202,15 +236,17 @@ int command_asof(const struct command *command, int argc, char **argv)
     if (code != ARGS_MORE)
         return code;
     if ((asof.fold = fold_of_subject(argv[0])) == NULL)
-        return args_refuse(
-            command, "%s: want order, payment or product (no fold tells of stock yet)", argv[0]);
+        return args_refuse(command, "%s: want order, payment, product or stock", argv[0]);
     asof.key = view_str(argv[1]);
+    if (asof.fold == &stock_fold)
+        asof.key = sku_fold(asof.key, &asof.arena);
     if (asof.key.size == 0 || asof.key.size > 255 || !view_is_utf8(asof.key))
         return args_refuse(command, "want an id of 1 to 255 bytes of text");
     if ((code = ops_settings(command)) != OPS_OK)
         return code;
-    kind =
-        sodium_init() < 0 ? err_set(&err, ERR_STOP, "libsodium does not start") : look(&asof, &err);
+    kind = sodium_init() < 0          ? err_set(&err, ERR_STOP, "libsodium does not start")
+           : asof.fold == &stock_fold ? look_at_stock(&asof, &err)
+                                      : look(&asof, &err);
     if (kind != ERR_OK) {
         code = ops_failed(command, &err);
     } else if (asof.as_json) {

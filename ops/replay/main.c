@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const struct command COMMANDS[] = {
-    {"asof", "An order, a payment or a product as it was, and the event behind each field",
-     command_asof, "order|payment|product ID [options]",
+    {"asof", "An order, a payment, a product or a stock as it was, and the event behind each field",
+     command_asof, "order|payment|product|stock ID [options]",
      "Folds the events of the one key, as a replay does, up to a time or behind an event. Each "
      "field\n"
      "names the event that gave it its value, and where that lies."},

@@ -1,4 +1,4 @@
-"""tradewind asof: an order before and after its cancellation, each field with the event that gave it its value."""
+"""tradewind asof: an order before and after its cancellation, a stock at each event, each field with the event that gave it its value."""
 
 import json
 
@@ -69,6 +69,40 @@ def test_a_payment_and_a_product(shop, cancelled):
     assert product["products", "unit_price_minor"]["event"]["type"] == "product.upserted"
 
 
+def test_a_stock_at_each_event_of_an_order(shop):
+    """Its units lie in the events of many orders, in many partitions; each field names the one that changed it last."""
+    mug = shop.product(stock=10)
+    other = shop.order((mug, 3))
+    shop.wait_for(other, "fulfilled")
+    order = shop.order((mug, 2))
+    shop.wait_for(order, "fulfilled")
+    shop.cancel(order)
+    shop.wait_for(order, "closed")
+    records = {headers_of(record)["ce_type"]: record for record in shop.records("shop.inventory.v1", order)}
+    wanted = {
+        "inventory.reserved": {"received": 10, "on_hand": 5, "held": 2, "sold": 3},
+        "inventory.committed": {"received": 10, "on_hand": 5, "held": 0, "sold": 5},
+        "inventory.released": {"received": 10, "on_hand": 7, "held": 0, "sold": 3},
+    }
+
+    for event, units in wanted.items():
+        at = f"inventory/main/{records[event].partition()}/{number_of(records[event])}"
+        fields = asof(shop.stack, "stock", mug.lower(), "--at", at)
+        assert {name: int(fields["skus", name]["value"]) for name in units} == units, event
+    now = asof(shop.stack, "stock", mug)
+
+    assert {name: int(now["skus", name]["value"]) for name in units} == shop.stock(mug)
+    released = records["inventory.released"]
+    for name in ("on_hand", "sold"):
+        event = now["skus", name]["event"]
+        assert (event["topic"], event["partition"], event["offset"]) == (released.topic(), released.partition(), released.offset())
+        assert event["id"] == headers_of(released)["ce_id"] and event["type"] == "inventory.released"
+    assert now["skus", "held"]["event"]["id"] == headers_of(records["inventory.committed"])["ce_id"]
+    assert now["skus", "received"]["event"]["type"] == "stock.received"
+    people = shop.stack.run_tradewind("asof", "stock", shop.product(stock=1))
+    assert people.returncode == 0 and "stock.received" in people.stdout
+
+
 def test_before_it_was_there(stack, cancelled):
     order, _ = cancelled
 
@@ -81,7 +115,8 @@ def test_before_it_was_there(stack, cancelled):
     "words, sentence",
     [
         (["order", "NOBODY"], "no topic knows NOBODY"),
-        (["stock", "22423"], "want order, payment or product"),
+        (["stock", "NOTHING"], "no topic knows NOTHING"),
+        (["shelf", "22423"], "want order, payment, product or stock"),
         (["order", "X", "--at", "2999-01-01T00:00:00Z"], "is still to come"),
         (["order", "X", "--at", "orders/0/999999999"], "is past the end"),
         (["order", "X", "--at", "soon"], "want a time like"),

@@ -57,10 +57,11 @@ def a_payment(shop):
 
 
 def an_order_that_was(shop):
-    order = shop.order((shop.product(), 1))
+    mug = shop.product()
+    order = shop.order((mug, 1))
     shop.wait_for(order, "fulfilled")
     event = shop.records("shop.orders.v1", order)[0]
-    return {"ORDER": order, "POSITION": f"orders/{event.partition()}/{number_of(event)}"}
+    return {"ORDER": order, "SKU": mug, "POSITION": f"orders/{event.partition()}/{number_of(event)}"}
 
 
 def a_group(shop):
