@@ -145,6 +145,7 @@ static enum err_kind record_letters(struct unit *unit, void *context, struct err
     json_member_str(&was, "topic", head->topic);
     json_member_int64(&was, "partition", head->partition);
     json_member_int64(&was, "offset", head->offset);
+    json_member_int64(&was, "number", (int64_t)head->number); /* 0: none */
     json_member_str(&was, "reason", dead_reason_name(head->reason));
     json_member_str(&was, "error", head->error);
     json_member_int64(&was, "attempts", head->attempts);

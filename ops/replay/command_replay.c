@@ -1,6 +1,7 @@
 /* tradewind replay PART: build the shadow, compare it, put it in place. */
 #include "ops/parts.h"
 #include "ops/replay/commands.h"
+#include "ops/replay/dropped.h"
 #include "ops/replay/folds.h"
 #include "ops/replay/stock_replay.h"
 #include "ops/replay/until.h"
@@ -90,6 +91,14 @@ static enum err_kind find_shadow(struct replay *replay, struct err *err)
     return replay->options.dry_run ? ERR_OK : shadow_make(shadow, err);
 }
 
+static enum err_kind read_dropped(struct replay *replay, struct err *err)
+{
+    const struct log_reader *reader = &replay->shadow.reader;
+
+    return dropped_read(&replay->live.dropped, reader->brokers, replay->fold->part,
+                        reader->partitions, replay->ids, err);
+}
+
 static enum err_kind read_live(struct replay *replay, bool *has_tables, struct err *err)
 {
     struct live *live = &replay->live;
@@ -115,11 +124,13 @@ static enum err_kind build(struct replay *replay, struct err *err)
     enum err_kind kind = find_shadow(replay, err);
 
     if (kind == ERR_OK)
+        kind = aim(replay, err);
+    if (kind == ERR_OK)
+        kind = read_dropped(replay, err);
+    if (kind == ERR_OK)
         kind = read_live(replay, &has_tables, err);
     if (kind == ERR_OK && has_tables && !replay->options.dry_run)
         kind = live_share_asides(&replay->live, &replay->shadow, err);
-    if (kind == ERR_OK)
-        kind = aim(replay, err);
     if (kind != ERR_OK)
         return kind;
     build_of = report_build_of(&replay->shadow);

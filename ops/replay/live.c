@@ -26,6 +26,7 @@ enum err_kind live_open(struct live *live, const struct fold *fold, const char *
     *live = (struct live){.fold = fold, .reader = reader};
     live->vector = mem_alloc(reader->place_count * sizeof *live->vector);
     asides_init(&live->asides);
+    asides_init(&live->dropped);
     kind = pg_open(&live->pg, database, "tradewind replay, reading", err);
     if (kind == ERR_OK)
         kind = pg_script(live->pg,
@@ -42,6 +43,7 @@ void live_close(struct live *live)
     free(live->vector);
     live->vector = NULL;
     asides_clear(&live->asides);
+    asides_clear(&live->dropped);
 }
 
 enum err_kind live_has_tables(struct live *live, bool *has_tables, struct err *err)
@@ -83,6 +85,8 @@ static enum err_kind read_vector(struct live *live, struct err *err)
 
 enum err_kind live_read(struct live *live, struct err *err)
 {
+    const struct aside *dropped;
+    size_t place = 0;
     struct pg_rows rows;
     enum err_kind kind = read_vector(live, err);
 
@@ -99,6 +103,9 @@ enum err_kind live_read(struct live *live, struct err *err)
             asides_add(&live->asides, topic, (int32_t)pg_int(&rows, row, 1),
                        (uint64_t)pg_int(&rows, row, 2), pg_bytes(&rows, row, 3), true);
     }
+    while ((dropped = lookup_next(&live->dropped.by_id, &place)) != NULL)
+        asides_add(&live->asides, dropped->topic, dropped->partition, dropped->number, dropped->key,
+                   true);
     return ERR_OK;
 }
 

@@ -189,6 +189,25 @@ def test_what_is_set_aside_is_not_in_the_shadow_either(clean, shop):
     equal(clean, "payment")
 
 
+def test_what_an_operator_dropped_is_not_in_the_shadow_either(clean, shop):
+    """Payment cannot store an order.created, and does without it for good: its state and the topics are equal all the same."""
+    dear = shop.product(price=31337)
+    clean.sql("payment", "ALTER TABLE payment_requests ADD CONSTRAINT none_of_it CHECK (amount_minor <> 31337)")
+    order = shop.order((dear, 1))
+    letter = clean.wait_until(lambda: [row for row in shop.dead_letters("payment") if row["key"] == order], what="a dead letter")[0]
+    clean.sql("payment", "ALTER TABLE payment_requests DROP CONSTRAINT none_of_it")
+    clean.tradewind("dlq", "drop", "payment", letter["id"])
+    told = lambda: any(record["data"]["subject"] == str(letter["id"]) for record in log_of(clean, "payment"))
+    clean.wait_until(told, what="the drop being told")
+
+    equal(clean, "payment")
+    assert replay(clean, "payment", "--swap")["swapped"]
+    equal(clean, "payment")
+    shop.cancel(order)
+    shop.wait_for(order, "closed")
+    equal(clean, "payment")
+
+
 def test_what_is_done_is_told_with_the_reason_and_without_a_gap(clean, ends):
     for part in ("payment", "analytics"):
         replay(clean, part, "--fresh", "--compare")

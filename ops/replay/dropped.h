@@ -1,0 +1,13 @@
+/* Dead letters that an operator has dropped: the part does without them for ever, and its state
+ * shows nothing of that. Its topic of what operators do tells which they were. */
+#ifndef TRADEWIND_REPLAY_DROPPED_H
+#define TRADEWIND_REPLAY_DROPPED_H
+
+#include "ops/replay/shadow.h"
+
+/** Add to out what was dropped of a part's numbered inputs. Errors  ERR_RETRY: the broker is silent
+ */
+enum err_kind dropped_read(struct asides *out, const char *brokers, const char *part,
+                           int32_t partitions, const struct schema_ids *ids, struct err *err);
+
+#endif
