@@ -393,7 +393,7 @@ static enum err_kind check_topic(rd_kafka_t *client, const char *name, int32_t p
     rd_kafka_metadata_destroy(metadata);
     if (count == 0)
         return err_set(err, ERR_RETRY,
-                       "kafka: topic %s is not there: `tradewind topics create` makes it", name);
+                       "kafka: topic %s is not there: `tradewind topics apply` makes it", name);
     if (count != partitions)
         return err_set(
             err, ERR_STOP,

@@ -100,7 +100,7 @@ static size_t kept_topics(struct declared_topic **out, struct arena *arena)
            kept = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (strcmp((*out)[i].retention_ms, TOPIC_FOREVER) == 0)
+        if (strcmp(topic_setting(&(*out)[i], "retention.ms"), TOPIC_FOREVER) == 0)
             (*out)[kept++] = (*out)[i];
     return kept;
 }
@@ -115,11 +115,11 @@ static enum err_kind find_topics(struct archiving *archiving, struct archive_mak
     enum err_kind kind = topics_admin_open(&admin, options->brokers, err);
 
     if (kind == ERR_OK)
-        kind = topics_find(admin, topics, count, found, err);
+        kind = topics_find(admin, topics, count, found, &archiving->arena, err);
     for (size_t i = 0; i < count && kind == ERR_OK; i++) {
         topics[i].partitions = found[i].partitions;
         if (found[i].partitions == 0)
-            kind = err_set(err, ERR_REJECT, "there is no topic %s (tradewind topics check)",
+            kind = err_set(err, ERR_REJECT, "there is no topic %s (tradewind topics apply)",
                            topics[i].name);
     }
     options->topics = topics;

@@ -86,8 +86,7 @@ static struct declared_topic *list_topics(struct restoring *restoring)
         const struct archive_place *place = &archive->places[i];
 
         if (count == 0 || strcmp(topics[count - 1].name, place->topic) != 0)
-            topics[count++] =
-                (struct declared_topic){.name = place->topic, .retention_ms = TOPIC_FOREVER};
+            topics[count++] = topic_kept_for_ever(place->topic);
         topics[count - 1].partitions++;
     }
     restoring->topic_count = count;
@@ -104,7 +103,7 @@ static enum err_kind make_topics(struct restoring *restoring, struct err *err)
     enum err_kind kind = topics_admin_open(&admin, setting_text("TRADEWIND_KAFKA"), err);
 
     if (kind == ERR_OK)
-        kind = topics_find(admin, topics, count, found, err);
+        kind = topics_find(admin, topics, count, found, &restoring->arena, err);
     for (size_t i = 0; i < count && kind == ERR_OK; i++) {
         if (found[i].partitions == 0)
             missing[restoring->made_topics++] = topics[i];

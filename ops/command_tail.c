@@ -138,7 +138,7 @@ static enum err_kind place_at_start(const struct tail *tail, rd_kafka_t *client,
 
     for (int i = 0; kind == ERR_OK && i < list->cnt; i++) {
         if (list->elems[i].offset < 0)
-            return err_set(err, ERR_RETRY, "%s/%d cannot be read; tradewind topics check says more",
+            return err_set(err, ERR_RETRY, "%s/%d cannot be read; tradewind topics verify says more",
                            list->elems[i].topic, list->elems[i].partition);
         if (tail->from_beginning)
             list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;

@@ -1,163 +1,320 @@
-/* tradewind topics: the declared list of topics, made and checked against a broker. */
+/* tradewind topics: the declared topics against those of the broker: what differs, and making it
+ * so. */
+#include "events/catalog.h"
 #include "ops/commands.h"
 #include "ops/out.h"
-#include "ops/topics_admin.h"
-#include "runtime/json.h"
+#include "ops/tell.h"
+#include "ops/topics_plan.h"
 #include "runtime/settings.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-static const char *retention(struct arena *arena, const char *retention_ms)
+struct call {
+    const struct command *command;
+    bool as_json, dry_run;
+    const char *file, *because;
+    struct declared_topic *topics;
+    struct found_topic *found;
+    size_t count;
+    struct topic_step *steps;
+    size_t step_count;
+    struct arena arena;
+};
+
+/* --- list ---------------------------------------------------------------------------------------
+ */
+
+static const char *retention(struct call *call, const struct declared_topic *topic)
 {
+    const char *text = topic_setting(topic, "retention.ms");
     int64_t ms;
 
-    if (strcmp(retention_ms, TOPIC_FOREVER) == 0)
+    if (text == NULL)
+        return "as the broker does";
+    if (strcmp(text, TOPIC_FOREVER) == 0)
         return "for ever";
-    return view_to_int64(view_str(retention_ms), &ms) ? out_duration_us(arena, ms * 1000)
-                                                      : retention_ms;
+    return view_to_int64(view_str(text), &ms) ? out_duration_us(&call->arena, ms * 1000) : text;
 }
 
-static int list_topics(const struct declared_topic *topics, size_t count, struct arena *arena,
-                       bool as_json)
+static void put_topic(struct json_writer *json, const struct declared_topic *topic)
+{
+    json_object_start(json);
+    json_member_str(json, "topic", topic->name);
+    json_member_int64(json, "partitions", topic->partitions);
+    json_key(json, "settings");
+    json_object_start(json);
+    for (size_t i = 0; i < topic->setting_count; i++)
+        json_member_str(json, topic->settings[i].name, topic->settings[i].value);
+    json_object_end(json);
+    json_member_bool(json, "grows", topic->fixed == NULL);
+    json_member_str(json, "holds", topic->holds);
+    json_object_end(json);
+}
+
+static int list_topics(struct call *call)
 {
     static const char *const COLUMNS[] = {"topic", ">partitions", "kept", "holds", NULL};
     struct out_table table;
     AUTO(buf_clear) struct buf text = {0};
     struct json_writer json = {.out = &text};
 
-    out_table_start(&table, COLUMNS, arena);
+    out_table_start(&table, COLUMNS, &call->arena);
     json_array_start(&json);
-    for (size_t i = 0; i < count; i++) {
-        out_cell(&table, "%s", topics[i].name);
-        out_cell(&table, "%d", topics[i].partitions);
-        out_cell(&table, "%s", retention(arena, topics[i].retention_ms));
-        out_cell(&table, "%s", topics[i].holds);
-        json_object_start(&json);
-        json_member_str(&json, "topic", topics[i].name);
-        json_member_int64(&json, "partitions", topics[i].partitions);
-        json_member_str(&json, "retention_ms", topics[i].retention_ms);
-        json_member_str(&json, "holds", topics[i].holds);
-        json_object_end(&json);
+    for (size_t i = 0; i < call->count; i++) {
+        out_cell(&table, "%s", call->topics[i].name);
+        out_cell(&table, "%d", call->topics[i].partitions);
+        out_cell(&table, "%s", retention(call, &call->topics[i]));
+        out_cell(&table, "%s", call->topics[i].holds);
+        put_topic(&json, &call->topics[i]);
     }
     json_array_end(&json);
-    if (as_json)
+    if (call->as_json)
         printf("%s\n", buf_cstr(&text));
     else
         out_table_print(&table, stdout);
     return OPS_OK;
 }
 
-/* --- check -------------------------------------------------------------------------------------
+/* --- What differs -------------------------------------------------------------------------------
  */
 
-struct differences {
-    size_t count;
-    bool as_json;
-    struct json_writer json;
-};
-
-static void differs(struct differences *differences, const char *topic, const char *what,
-                    const char *is, const char *want)
+static void put_step(struct json_writer *json, const struct topic_step *step)
 {
-    differences->count++;
-    json_object_start(&differences->json);
-    json_member_str(&differences->json, "topic", topic);
-    json_member_str(&differences->json, "what", what);
-    json_member_str(&differences->json, "is", is);
-    json_member_str(&differences->json, "want", want);
-    json_object_end(&differences->json);
-    if (!differences->as_json)
-        printf("%s: %s is %s, want %s\n", topic, what, is, want);
+    json_object_start(json);
+    json_member_str(json, "topic", step->topic->name);
+    json_member_str(json, "step", topic_step_name(step->kind));
+    json_member_str(json, "what", step->what);
+    json_member_str(json, "is", step->is);
+    json_member_str(json, "want", step->want);
+    json_member_text(json, "why", view_str(step->why));
+    json_object_end(json);
 }
 
-static void compare(struct differences *differences, const struct declared_topic *topic,
-                    const struct found_topic *found)
-{
-    char is[16], want[16];
-
-    if (found->partitions == 0) {
-        differs(differences, topic->name, "the topic", "missing",
-                "it made (tradewind topics create)");
-        return;
-    }
-    snprintf(is, sizeof is, "%d", found->partitions);
-    snprintf(want, sizeof want, "%d", topic->partitions);
-    if (found->partitions != topic->partitions)
-        differs(differences, topic->name, "the number of partitions", is, want);
-    if (strcmp(found->retention_ms, topic->retention_ms) != 0)
-        differs(differences, topic->name, "retention.ms", found->retention_ms, topic->retention_ms);
-    if (strcmp(found->cleanup_policy, "delete") != 0)
-        differs(differences, topic->name, "cleanup.policy", found->cleanup_policy, "delete");
-}
-
-static int check_topics(const struct declared_topic *topics, const struct found_topic *found,
-                        size_t count, bool as_json)
+static void print_steps(const struct call *call)
 {
     AUTO(buf_clear) struct buf text = {0};
-    struct differences differences = {.as_json = as_json, .json = {.out = &text}};
+    struct json_writer json = {.out = &text};
 
-    json_array_start(&differences.json);
-    for (size_t i = 0; i < count; i++)
-        compare(&differences, &topics[i], &found[i]);
-    json_array_end(&differences.json);
-    if (as_json)
+    json_array_start(&json);
+    for (size_t i = 0; i < call->step_count; i++) {
+        const struct topic_step *step = &call->steps[i];
+
+        put_step(&json, step);
+        if (call->as_json)
+            continue;
+        printf("%s%s%s %s: %s is %s, want %s%s%s\n",
+               out_colour(step->kind == TOPIC_STEP_REFUSED ? OUT_RED : OUT_YELLOW),
+               topic_step_name(step->kind), out_colour(OUT_PLAIN), step->topic->name, step->what,
+               step->is, step->want, step->why != NULL ? ". It is not done: " : "",
+               step->why != NULL ? step->why : "");
+    }
+    json_array_end(&json);
+    if (call->as_json)
         printf("%s\n", buf_cstr(&text));
-    else if (differences.count == 0)
-        printf("%zu topics are as declared\n", count);
-    else
-        printf("%zu differences\n", differences.count);
-    return differences.count == 0 ? OPS_OK : OPS_FOUND;
 }
 
-/* --- create ------------------------------------------------------------------------------------
+static size_t count_refused(const struct call *call)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < call->step_count; i++)
+        count += call->steps[i].kind == TOPIC_STEP_REFUSED;
+    return count;
+}
+
+static int compare(const struct call *call)
+{
+    print_steps(call);
+    if (!call->as_json && call->step_count == 0)
+        printf("%zu topics are as declared\n", call->count);
+    else if (!call->as_json)
+        printf("%zu difference%s\n", call->step_count, call->step_count == 1 ? "" : "s");
+    return call->step_count == 0 ? OPS_OK : OPS_FOUND;
+}
+
+/* --- apply --------------------------------------------------------------------------------------
  */
 
-static int create_topics(const struct command *command, struct topics_admin *admin,
-                         const struct declared_topic *topics, const struct found_topic *found,
-                         size_t count, struct arena *arena)
+static enum err_kind make_missing(struct call *call, struct topics_admin *admin, struct err *err)
 {
-    struct declared_topic *missing = arena_array(arena, count, sizeof *missing);
-    size_t missing_count = 0;
+    struct declared_topic *missing = arena_array(&call->arena, call->count + 1, sizeof *missing);
+    size_t count = 0;
+
+    for (size_t i = 0; i < call->step_count; i++)
+        if (call->steps[i].kind == TOPIC_STEP_MAKE)
+            missing[count++] = *call->steps[i].topic;
+    return topics_make(admin, missing, count, err);
+}
+
+/* A topic's settings are given all at once, with the first of its steps. */
+static enum err_kind change(struct call *call, struct topics_admin *admin, struct err *err)
+{
+    const struct declared_topic *set = NULL;
+    enum err_kind kind = ERR_OK;
+
+    for (size_t i = 0; i < call->step_count && kind == ERR_OK; i++) {
+        const struct topic_step *step = &call->steps[i];
+
+        if (step->kind == TOPIC_STEP_GROW)
+            kind = topics_grow(admin, step->topic, err);
+        if (step->kind == TOPIC_STEP_SET && step->topic != set)
+            kind = topics_set(admin, set = step->topic, step->found, err);
+    }
+    return kind;
+}
+
+static void put_values(struct json_writer *json, const struct call *call,
+                       const struct declared_topic *topic, bool after)
+{
+    json_object_start(json);
+    for (size_t i = 0; i < call->step_count; i++) {
+        const struct topic_step *step = &call->steps[i];
+
+        if (step->topic == topic && step->kind != TOPIC_STEP_REFUSED)
+            json_member_str(json, step->what, after ? step->want : step->is);
+    }
+    json_object_end(json);
+}
+
+static enum err_kind tell_topic(struct call *call, const struct declared_topic *topic,
+                                const char *token, struct err *err)
+{
+    AUTO(buf_clear) struct buf before = {0};
+    AUTO(buf_clear) struct buf after = {0};
+    struct json_writer was = {.out = &before}, is = {.out = &after};
+
+    put_values(&was, call, topic, false);
+    put_values(&is, call, topic, true);
+    return ops_tell(&(struct told){.action = "topics.apply",
+                                   .subject = topic->name,
+                                   .because = call->because,
+                                   .before = buf_view(&before),
+                                   .after = buf_view(&after)},
+                    NULL, token, &call->arena, err);
+}
+
+/* An empty cluster is filled before any part can run: then there is nobody who could tell of it. */
+static bool can_be_told(const struct call *call)
+{
+    for (size_t i = 0; i < call->step_count; i++)
+        if (call->steps[i].kind == TOPIC_STEP_MAKE &&
+            strcmp(call->steps[i].topic->name, topic_name(TOPIC_OPS)) == 0)
+            return false;
+    return true;
+}
+
+static void tell(struct call *call)
+{
+    const struct declared_topic *told = NULL;
+    char *token = NULL;
+    struct err err = {0};
+    enum err_kind kind = ERR_OK;
+
+    if (call->step_count == 0 || !can_be_told(call))
+        return;
+    kind = part_token(&token, "operator", &err);
+    for (size_t i = 0; i < call->step_count && kind == ERR_OK; i++) {
+        const struct topic_step *step = &call->steps[i];
+
+        if (step->kind != TOPIC_STEP_REFUSED && step->topic != told)
+            kind = tell_topic(call, told = step->topic, token, &err);
+    }
+    if (kind != ERR_OK)
+        fprintf(stderr, "tradewind topics: %s\n", err.text);
+    free(token);
+}
+
+static int apply(struct call *call, struct topics_admin *admin)
+{
+    size_t refused = count_refused(call);
     struct err err = {0};
 
-    for (size_t i = 0; i < count; i++)
-        if (found[i].partitions == 0)
-            missing[missing_count++] = topics[i];
-    if (topics_make(admin, missing, missing_count, &err) != ERR_OK)
-        return ops_failed(command, &err);
-    for (size_t i = 0; i < missing_count; i++)
-        printf("made %s with %d partition%s\n", missing[i].name, missing[i].partitions,
-               missing[i].partitions == 1 ? "" : "s");
-    printf("%zu topics made, %zu were there\n", missing_count, count - missing_count);
-    return OPS_OK;
+    print_steps(call);
+    if (call->dry_run) {
+        if (!call->as_json)
+            printf("%zu step%s to be done, %zu refused; %zu topics are declared\n",
+                   call->step_count - refused, call->step_count - refused == 1 ? "" : "s", refused,
+                   call->count);
+        return refused == 0 ? OPS_OK : OPS_FOUND;
+    }
+    if (make_missing(call, admin, &err) != ERR_OK || change(call, admin, &err) != ERR_OK)
+        return ops_failed(call->command, &err);
+    tell(call);
+    if (!call->as_json)
+        printf("%zu step%s done, %zu refused; %zu topics are declared\n",
+               call->step_count - refused, call->step_count - refused == 1 ? "" : "s", refused,
+               call->count);
+    return refused == 0 ? OPS_OK : OPS_FOUND;
+}
+
+/* --- The call -----------------------------------------------------------------------------------
+ */
+
+static enum err_kind read_declared(struct call *call, struct err *err)
+{
+    int32_t partitions = (int32_t)setting_integer("TRADEWIND_PARTITIONS");
+
+    if (call->file != NULL)
+        return topics_from_file(&call->topics, &call->count, call->file, partitions, &call->arena,
+                                err);
+    call->count = topics_declared(&call->topics, partitions, &call->arena);
+    return ERR_OK;
+}
+
+static int run(struct call *call, const char *verb)
+{
+    AUTO(topics_admin_close) struct topics_admin *admin = NULL;
+    struct err err = {0};
+
+    if (read_declared(call, &err) != ERR_OK)
+        return ops_failed(call->command, &err);
+    if (strcmp(verb, "list") == 0)
+        return list_topics(call);
+    call->found = arena_array(&call->arena, call->count + 1, sizeof *call->found);
+    if (topics_admin_open(&admin, setting_text("TRADEWIND_KAFKA"), &err) != ERR_OK ||
+        topics_find(admin, call->topics, call->count, call->found, &call->arena, &err) != ERR_OK)
+        return ops_failed(call->command, &err);
+    call->step_count =
+        topics_plan(&call->steps, call->topics, call->found, call->count, &call->arena);
+    return strcmp(verb, "verify") == 0 ? compare(call) : apply(call, admin);
+}
+
+static bool is_verb(const char *verb)
+{
+    static const char *const VERBS[] = {"list", "plan", "apply", "verify"};
+
+    for (size_t i = 0; i < sizeof VERBS / sizeof VERBS[0]; i++)
+        if (strcmp(verb, VERBS[i]) == 0)
+            return true;
+    return false;
 }
 
 int command_topics(const struct command *command, int argc, char **argv)
 {
-    bool as_json = false;
-    const struct arg args[] = {{"json", ARG_FLAG, &as_json, .help = "for programs (list, check)"}};
-    AUTO(arena_clear) struct arena arena = {0};
-    AUTO(topics_admin_close) struct topics_admin *admin = NULL;
-    struct declared_topic *topics;
-    struct found_topic *found;
-    struct err err = {0};
-    const char *what;
-    size_t count;
-    int code = args_parse(command, args, 1, 0, 1, &argc, &argv);
+    struct call call = {.command = command};
+    const struct arg args[] = {
+        {"file", ARG_TEXT, &call.file, "FILE",
+         "the topics that are wanted, as `topics list --json` writes them, instead of the built-in "
+         "list"},
+        {"because", ARG_TEXT, &call.because, "TEXT",
+         "apply: why, for the log of what operators did (tradewind ops log)"},
+        {"dry-run", ARG_FLAG, &call.dry_run, .help = "apply: say what would be done"},
+        {"json", ARG_FLAG, &call.as_json, .help = "for programs"},
+    };
+    const char *verb;
+    int code = args_parse(command, args, sizeof args / sizeof args[0], 0, 1, &argc, &argv);
 
-    if (code != ARGS_MORE || (code = ops_settings(command)) != OPS_OK)
+    if (code != ARGS_MORE)
         return code;
-    what = argc > 0 ? argv[0] : "list";
-    count = topics_declared(&topics, (int32_t)setting_integer("TRADEWIND_PARTITIONS"), &arena);
-    if (strcmp(what, "list") == 0)
-        return list_topics(topics, count, &arena, as_json);
-    if (strcmp(what, "create") != 0 && strcmp(what, "check") != 0)
-        return args_refuse(command, "%s: want list, create or check", what);
-    found = arena_array(&arena, count, sizeof *found);
-    if (topics_admin_open(&admin, setting_text("TRADEWIND_KAFKA"), &err) != ERR_OK ||
-        topics_find(admin, topics, count, found, &err) != ERR_OK)
-        return ops_failed(command, &err);
-    if (strcmp(what, "check") == 0)
-        return check_topics(topics, found, count, as_json);
-    return create_topics(command, admin, topics, found, count, &arena);
+    verb = argc > 0 ? argv[0] : "list";
+    if (!is_verb(verb))
+        return args_refuse(command, "%s: want list, plan, apply or verify", verb);
+    if ((call.dry_run || call.because != NULL) && strcmp(verb, "apply") != 0)
+        return args_refuse(command, "--dry-run and --because belong to apply");
+    call.dry_run = call.dry_run || strcmp(verb, "plan") == 0;
+    if ((code = ops_settings(command)) == OPS_OK)
+        code = run(&call, verb);
+    arena_clear(&call.arena);
+    return code;
 }

@@ -91,11 +91,15 @@ static const struct command COMMANDS[] = {
     {"token", "Sign a token for a role", command_token, "--role ROLE [options]",
      "For trying things by hand:\n"
      "  curl -H \"Authorization: Bearer $(tradewind token --role operator)\" ..."},
-    {"topics", "The topics that have to be there: list, make, compare", command_topics,
-     "[list|create|check] [options]",
-     "list    those that are declared (the default)\n"
-     "create  make those that are missing; what is there stays as it is\n"
-     "check   name each difference between the broker and the list; exit 1 when there is one"},
+    {"topics", "The topics that have to be there: list, plan, apply, verify", command_topics,
+     "[list|plan|apply|verify] [options]",
+     "list    those that are declared (the default); with --json as a file\n"
+     "plan    what apply would do\n"
+     "apply   make what is missing, set what differs; exit 1 when something is refused\n"
+     "verify  name each difference between the cluster and what is declared; exit 1 when there is "
+     "one\n\n"
+     "A keyed topic never grows in place, and no topic or setting that is not declared is "
+     "touched."},
 };
 
 static const size_t COMMAND_COUNT = sizeof COMMANDS / sizeof COMMANDS[0];

@@ -8,9 +8,6 @@
 #define ANSWER_MS 15000
 #define WHY_SIZE 256
 
-/* Larger than the largest event: an order of 1,000 lines (a request of 1 MiB). */
-#define MESSAGE_MAX_BYTES "2097152"
-
 struct topics_admin {
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
@@ -72,18 +69,36 @@ static enum err_kind find_partitions(struct topics_admin *admin,
     return ERR_OK;
 }
 
-static void copy_setting(const rd_kafka_ConfigEntry_t *entry, struct found_topic *found)
+static void keep_settings(struct found_topic *found, const rd_kafka_ConfigEntry_t *const *entries,
+                          size_t count, struct arena *arena)
 {
-    const char *name = rd_kafka_ConfigEntry_name(entry), *value = rd_kafka_ConfigEntry_value(entry);
+    struct found_setting *settings = arena_array(arena, count + 1, sizeof *settings);
 
-    if (strcmp(name, "retention.ms") == 0)
-        snprintf(found->retention_ms, sizeof found->retention_ms, "%s", value);
-    if (strcmp(name, "cleanup.policy") == 0)
-        snprintf(found->cleanup_policy, sizeof found->cleanup_policy, "%s", value);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = rd_kafka_ConfigEntry_value(entries[i]);
+
+        settings[i] = (struct found_setting){
+            .name = arena_strdup(arena, rd_kafka_ConfigEntry_name(entries[i])),
+            .value = arena_strdup(arena, value != NULL ? value : ""),
+            .is_own = rd_kafka_ConfigEntry_source(entries[i]) ==
+                      RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG,
+        };
+    }
+    found->settings = settings;
+    found->setting_count = count;
+}
+
+const char *found_setting(const struct found_topic *found, const char *name)
+{
+    for (size_t i = 0; i < found->setting_count; i++)
+        if (strcmp(found->settings[i].name, name) == 0)
+            return found->settings[i].value;
+    return NULL;
 }
 
 static enum err_kind read_settings(rd_kafka_event_t *event, const struct declared_topic *topics,
-                                   size_t count, struct found_topic *found, struct err *err)
+                                   size_t count, struct found_topic *found, struct arena *arena,
+                                   struct err *err)
 {
     size_t resource_count, entry_count;
     const rd_kafka_ConfigResource_t **resources;
@@ -102,14 +117,15 @@ static enum err_kind read_settings(rd_kafka_event_t *event, const struct declare
             return err_set(err, ERR_RETRY, "settings of topic %s: %s", name,
                            rd_kafka_ConfigResource_error_string(resources[r]));
         for (size_t i = 0; i < count; i++)
-            for (size_t e = 0; strcmp(topics[i].name, name) == 0 && e < entry_count; e++)
-                copy_setting(entries[e], &found[i]);
+            if (strcmp(topics[i].name, name) == 0)
+                keep_settings(&found[i], entries, entry_count, arena);
     }
     return ERR_OK;
 }
 
 static enum err_kind find_settings(struct topics_admin *admin, const struct declared_topic *topics,
-                                   size_t count, struct found_topic *found, struct err *err)
+                                   size_t count, struct found_topic *found, struct arena *arena,
+                                   struct err *err)
 {
     rd_kafka_ConfigResource_t **resources = mem_alloc((count + 1) * sizeof *resources);
     size_t present = 0;
@@ -123,7 +139,7 @@ static enum err_kind find_settings(struct topics_admin *admin, const struct decl
     if (present > 0) {
         rd_kafka_DescribeConfigs(admin->client, resources, present, NULL, admin->queue);
         event = rd_kafka_queue_poll(admin->queue, ANSWER_MS);
-        kind = event != NULL ? read_settings(event, topics, count, found, err)
+        kind = event != NULL ? read_settings(event, topics, count, found, arena, err)
                              : err_set(err, ERR_RETRY, "settings of topics: no answer for %d s",
                                        ANSWER_MS / 1000);
     }
@@ -135,13 +151,14 @@ static enum err_kind find_settings(struct topics_admin *admin, const struct decl
 }
 
 enum err_kind topics_find(struct topics_admin *admin, const struct declared_topic *topics,
-                          size_t count, struct found_topic *found, struct err *err)
+                          size_t count, struct found_topic *found, struct arena *arena,
+                          struct err *err)
 {
     enum err_kind kind;
 
     memset(found, 0, count * sizeof *found);
     kind = find_partitions(admin, topics, count, found, err);
-    return kind == ERR_OK ? find_settings(admin, topics, count, found, err) : kind;
+    return kind == ERR_OK ? find_settings(admin, topics, count, found, arena, err) : kind;
 }
 
 /* --- Making ------------------------------------------------------------------------------------
@@ -158,9 +175,8 @@ static rd_kafka_NewTopic_t *new_topic(const struct declared_topic *topic, struct
         err_set(err, ERR_REJECT, "topic %s: %s", topic->name, why);
         return NULL;
     }
-    rd_kafka_NewTopic_set_config(out, "retention.ms", topic->retention_ms);
-    rd_kafka_NewTopic_set_config(out, "cleanup.policy", "delete");
-    rd_kafka_NewTopic_set_config(out, "max.message.bytes", MESSAGE_MAX_BYTES);
+    for (size_t i = 0; i < topic->setting_count; i++)
+        rd_kafka_NewTopic_set_config(out, topic->settings[i].name, topic->settings[i].value);
     return out;
 }
 
@@ -206,5 +222,85 @@ enum err_kind topics_make(struct topics_admin *admin, const struct declared_topi
         rd_kafka_event_destroy(event);
     rd_kafka_NewTopic_destroy_array(wanted, made);
     free(wanted);
+    return kind;
+}
+
+/* --- Changing ----------------------------------------------------------------------------------
+ */
+
+/* This version of the library replaces all of a topic's own settings: those that are there and not
+ * declared are given again. */
+static rd_kafka_ConfigResource_t *new_settings(const struct declared_topic *topic,
+                                               const struct found_topic *found)
+{
+    rd_kafka_ConfigResource_t *out =
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic->name);
+
+    for (size_t i = 0; i < found->setting_count; i++)
+        if (found->settings[i].is_own && topic_setting(topic, found->settings[i].name) == NULL)
+            rd_kafka_ConfigResource_set_config(out, found->settings[i].name,
+                                               found->settings[i].value);
+    for (size_t i = 0; i < topic->setting_count; i++)
+        if (found_setting(found, topic->settings[i].name) != NULL)
+            rd_kafka_ConfigResource_set_config(out, topic->settings[i].name,
+                                               topic->settings[i].value);
+    return out;
+}
+
+enum err_kind topics_set(struct topics_admin *admin, const struct declared_topic *topic,
+                         const struct found_topic *found, struct err *err)
+{
+    rd_kafka_ConfigResource_t *resource = new_settings(topic, found);
+    const rd_kafka_ConfigResource_t **done;
+    rd_kafka_event_t *event;
+    enum err_kind kind = ERR_OK;
+    size_t count;
+
+    rd_kafka_AlterConfigs(admin->client, &resource, 1, NULL, admin->queue);
+    event = rd_kafka_queue_poll(admin->queue, ANSWER_MS);
+    rd_kafka_ConfigResource_destroy(resource);
+    if (event == NULL)
+        return err_set(err, ERR_RETRY, "settings of topic %s: no answer for %d s", topic->name,
+                       ANSWER_MS / 1000);
+    done =
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &count);
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kind = err_set(err, ERR_RETRY, "settings of topic %s: %s", topic->name,
+                       rd_kafka_event_error_string(event));
+    else if (count != 1 || rd_kafka_ConfigResource_error(done[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kind = err_set(err, ERR_REJECT, "settings of topic %s: %s", topic->name,
+                       count == 1 ? rd_kafka_ConfigResource_error_string(done[0]) : "no answer");
+    rd_kafka_event_destroy(event);
+    return kind;
+}
+
+enum err_kind topics_grow(struct topics_admin *admin, const struct declared_topic *topic,
+                          struct err *err)
+{
+    char why[WHY_SIZE];
+    rd_kafka_NewPartitions_t *wanted =
+        rd_kafka_NewPartitions_new(topic->name, (size_t)topic->partitions, why, sizeof why);
+    const rd_kafka_topic_result_t **done;
+    rd_kafka_event_t *event;
+    enum err_kind kind = ERR_OK;
+    size_t count;
+
+    if (wanted == NULL)
+        return err_set(err, ERR_REJECT, "topic %s: %s", topic->name, why);
+    rd_kafka_CreatePartitions(admin->client, &wanted, 1, NULL, admin->queue);
+    event = rd_kafka_queue_poll(admin->queue, ANSWER_MS);
+    rd_kafka_NewPartitions_destroy(wanted);
+    if (event == NULL)
+        return err_set(err, ERR_RETRY, "partitions of topic %s: no answer for %d s", topic->name,
+                       ANSWER_MS / 1000);
+    done = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event),
+                                                   &count);
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kind = err_set(err, ERR_RETRY, "partitions of topic %s: %s", topic->name,
+                       rd_kafka_event_error_string(event));
+    else if (count != 1 || rd_kafka_topic_result_error(done[0]) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kind = err_set(err, ERR_REJECT, "partitions of topic %s: %s", topic->name,
+                       count == 1 ? rd_kafka_topic_result_error_string(done[0]) : "no answer");
+    rd_kafka_event_destroy(event);
     return kind;
 }

@@ -108,7 +108,7 @@ def test_a_bad_call_is_refused_and_says_where_help_is(stack, arguments):
     assert "tradewind" in refused(stack, *arguments)
 
 
-@pytest.mark.parametrize("arguments", [("topics", "check"), ("tail", "--to-end"), ("audit",), ("summary",), ("status",)])
+@pytest.mark.parametrize("arguments", [("topics", "verify"), ("tail", "--to-end"), ("audit",), ("summary",), ("status",)])
 def test_without_a_broker_the_exit_code_is_3(stack, arguments):
     done = stack.run_tradewind(*arguments, settings=NOBODY)
 
@@ -116,12 +116,13 @@ def test_without_a_broker_the_exit_code_is_3(stack, arguments):
 
 
 def test_topics_are_compared_with_the_declared_list(stack):
-    assert "are as declared" in stack.tradewind("topics", "check")
+    assert "are as declared" in stack.tradewind("topics", "verify")
 
-    done = stack.run_tradewind("topics", "check", "--json", settings={"TRADEWIND_PARTITIONS": "7"})
+    done = stack.run_tradewind("topics", "verify", "--json", settings={"TRADEWIND_PARTITIONS": "7"})
 
     assert done.returncode == 1
-    assert {"topic": "shop.orders.v1", "what": "the number of partitions", "is": "12", "want": "7"} in json.loads(done.stdout)
+    differences = [(step["topic"], step["what"], step["is"], step["want"]) for step in json.loads(done.stdout)]
+    assert ("shop.orders.v1", "partitions", "12", "7") in differences
 
 
 def test_an_order_nobody_knows_is_exit_1(stack):

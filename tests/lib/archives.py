@@ -18,7 +18,7 @@ def done(stack, *words, code=0):
 
 
 def kept_topics(stack):
-    return sorted(topic["topic"] for topic in stack.tradewind("topics", "list", "--json") if topic["retention_ms"] == "-1")
+    return sorted(topic["topic"] for topic in stack.tradewind("topics", "list", "--json") if topic["settings"]["retention.ms"] == "-1")
 
 
 def in_topics(stack):
@@ -59,7 +59,7 @@ def empty_topics(stack):
 
 
 def make_topics(stack):
-    stack.tradewind("topics", "create", as_json=False)
+    stack.tradewind("topics", "apply", as_json=False)
     stack.wait_until(lambda: not unreadable(stack), what="the topics being there")
 
 

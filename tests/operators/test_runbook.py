@@ -70,7 +70,7 @@ def a_group(shop):
     return {"GROUP": "runbook"}
 
 
-TESTS = {"How it was": an_order_that_was, "Rebuild a part's state": a_payment, "Orders that wait": an_order, "Setting a group's offsets": a_group, "How far the parts have read, and stopping them": nothing, "Dead letters": dead_letters, "Who did what": nothing}
+TESTS = {"How it was": an_order_that_was, "Rebuild a part's state": a_payment, "Orders that wait": an_order, "Setting a group's offsets": a_group, "How far the parts have read, and stopping them": nothing, "Dead letters": dead_letters, "Topics": nothing, "Who did what": nothing}
 
 
 # test_archive.py runs these, where topics may be emptied.

@@ -103,7 +103,7 @@ def make_keys(layout, options, parts):
 
 
 def make_topics(layout, options, parts):
-    if not tradewind(layout, options, parts, "topics", "create"):
+    if not tradewind(layout, options, parts, "topics", "apply"):
         say("  no topics made: tradewind is not built")
 
 
