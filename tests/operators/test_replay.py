@@ -4,6 +4,7 @@ lost databases come back; and whatever is wrong ends in one sentence and leaves 
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -284,7 +285,7 @@ def test_all_other_parts_come_back_too(clean, shop):
 def test_the_commands_of_the_runbook_do_what_it_says(clean, shop, ends):
     """From the page alone: prove, swap, undo, look back; then lose the database and come back."""
     section = (CHECKOUT / "docs" / "runbook.md").read_text().split("## Rebuild a part's state")[1].split("\n## ")[0]
-    commands = [line.split()[1:] for line in re.findall(r"^ +(tradewind .*)$", section, re.M)]
+    commands = [shlex.split(line)[1:] for line in re.findall(r"^ +(tradewind .*)$", section, re.M)]
     lost = next(i for i, words in enumerate(commands) if words == ["replay", "payment", "--swap"])
     event = shop.records("shop.payments.v1", ends["fulfilled"][0])[0]
     known = {"TIME": "2026-01-01T00:00:00Z", "POSITION": f"payment/{event.partition()}/{number_of(event)}"}
