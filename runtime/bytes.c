@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What jemalloc reads before main: threads share two heaps, and what a burst took is given back
+/* What jemalloc reads before main: threads share one heap, and what a burst took is given back
  * within seconds, by a part that then idles too. Without jemalloc (sanitizers, debug builds) nobody
  * reads it. */
 extern const char *malloc_conf;
-const char *malloc_conf = "narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0,background_thread:true,"
+const char *malloc_conf = "narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0,background_thread:true,"
                           "max_background_threads:1";
 
 static void out_of_memory(size_t size)

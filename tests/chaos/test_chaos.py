@@ -18,3 +18,10 @@ def test_every_promise_is_kept_whatever_fails(running_stack):
     assert not any(found.values()), {rule: texts[:3] for rule, texts in found.items() if texts}
     assert len(struck) >= KINDS
     assert sum(struck.values()) >= FAULTS - 5, "most of the faults have struck"
+    assert struck["all_killed"], "each part has been killed"
+    assert said(running_stack, "gap"), "no gap was noticed"
+    assert said(running_stack, "relay_nack"), "no NACK was obeyed"
+
+
+def said(stack, what):
+    return any(f'"{what}"' in log.read_text(errors="replace") for log in (stack.state / "log").glob("*.log"))
