@@ -6,8 +6,13 @@ import random
 import signal
 import time
 
+from confluent_kafka import KafkaException
+from groups import commit
+from local_stack import Failed
+
 from .bench import INSTANCES, PARTS, Missed, frozen, kill, kind, limited, throttled
 
+TOPIC = "shop.orders.v1"
 POSITIONS = ("payment", "fraud", "email", "analytics")  # parts that keep theirs in PostgreSQL and read shop.orders.v1
 
 
@@ -76,16 +81,35 @@ def all_killed(bench, fault):
 
 @kind(POSITIONS, (1, 2))
 def position_moved(bench, fault):
-    """A part's stored positions are behind records that it has not read: it has to notice, and to ask for them."""
+    """Both places a part could go on from are behind records that it has not read: it has to notice, and to ask for them."""
     programs = (fault.target, f"{fault.target}-2")
     for program in programs:
         bench.stack.stop(program)
     try:
         time.sleep(fault.seconds)
-        bench.stack.sql(
-            fault.target,
-            "update positions set next_offset = next_offset + 3 where topic = 'shop.orders.v1' and next_offset >= 0",
-        )
+        places = when_it_answers(bench, lambda: move_stored(bench.stack, fault.target), "the database")
+        when_it_answers(bench, lambda: commit(bench.stack, fault.target, *places) or True, "the broker")
     finally:
         for program in programs:
             bench.stack.start(program)
+
+
+def move_stored(stack, part):
+    rows = stack.sql(
+        part,
+        "update positions set next_offset = next_offset + 3, fresh = false"
+        f" where topic = '{TOPIC}' and next_offset >= 0 returning partition, next_offset",
+    )
+    return [(TOPIC, int(partition), int(offset)) for partition, offset in rows]
+
+
+def when_it_answers(bench, ask, what):
+    """Another fault may have the server down."""
+
+    def answer():
+        try:
+            return ask()
+        except (Failed, KafkaException):
+            return None
+
+    return bench.stack.wait_until(answer, 60, f"{what} answering")
