@@ -88,15 +88,8 @@ static struct group_place *place_of(struct group *group, const char *topic, int3
     for (size_t i = 0; i < group->place_count; i++)
         if (group->places[i].partition == partition && strcmp(group->places[i].topic, topic) == 0)
             return &group->places[i];
-    if (group->place_count == group->place_capacity) {
-        size_t capacity = group->place_capacity * 2 + 32;
-        struct group_place *places = arena_array(arena, capacity, sizeof *places);
-
-        if (group->place_count > 0)
-            memcpy(places, group->places, group->place_count * sizeof *places);
-        group->places = places;
-        group->place_capacity = capacity;
-    }
+    group->places = arena_room(arena, group->places, group->place_count, &group->place_capacity,
+                               sizeof *group->places);
     group->places[group->place_count] = (struct group_place){
         .topic = arena_strdup(arena, topic),
         .partition = partition,

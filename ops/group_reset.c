@@ -13,7 +13,7 @@
 struct chosen {
     struct group_place *places;
     int64_t *wanted; /* of a file: the offset of each place */
-    size_t count, capacity;
+    size_t count, capacity, wanted_capacity;
 };
 
 /* --- Which partitions ---------------------------------------------------------------------------
@@ -40,19 +40,10 @@ static void choose(struct chosen *chosen, const struct group *group, const char 
 {
     if (is_chosen(chosen, topic, partition))
         return;
-    if (chosen->count == chosen->capacity) {
-        size_t capacity = chosen->capacity * 2 + 64;
-        struct group_place *places = arena_array(arena, capacity, sizeof *places);
-        int64_t *offsets = arena_array(arena, capacity, sizeof *offsets);
-
-        if (chosen->count > 0) {
-            memcpy(places, chosen->places, chosen->count * sizeof *places);
-            memcpy(offsets, chosen->wanted, chosen->count * sizeof *offsets);
-        }
-        chosen->places = places;
-        chosen->wanted = offsets;
-        chosen->capacity = capacity;
-    }
+    chosen->places =
+        arena_room(arena, chosen->places, chosen->count, &chosen->capacity, sizeof *chosen->places);
+    chosen->wanted = arena_room(arena, chosen->wanted, chosen->count, &chosen->wanted_capacity,
+                                sizeof *chosen->wanted);
     chosen->wanted[chosen->count] = wanted;
     chosen->places[chosen->count++] = (struct group_place){
         .topic = topic,

@@ -3,6 +3,7 @@
 #ifndef TRADEWIND_TESTS_FUZZ_FUZZ_H
 #define TRADEWIND_TESTS_FUZZ_FUZZ_H
 
+#include "events/ids.h"
 #include "runtime/bytes.h"
 #include "runtime/err.h"
 
@@ -38,6 +39,18 @@ static inline struct view fuzz_until_nul(struct view *rest)
 
     *rest = view_of(rest->data + taken, rest->size - taken);
     return piece;
+}
+
+/** The schemas of the checkout, for targets that read or write events. */
+static inline struct schema_ids *fuzz_schema_ids(void)
+{
+    const char *folder = getenv("TRADEWIND_SCHEMAS");
+    struct schema_ids *ids;
+    struct err err;
+
+    HOLDS(schema_ids_open(&ids, folder != NULL ? folder : "schemas", NULL, &err) == ERR_OK,
+          err.text);
+    return ids;
 }
 
 /** A new folder of this process alone, for readers that take a file. */

@@ -18,13 +18,9 @@ static struct schema_ids *ids;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    const char *folder = getenv("TRADEWIND_SCHEMAS");
-    struct err err;
-
     (void)argc;
     (void)argv;
-    HOLDS(schema_ids_open(&ids, folder != NULL ? folder : "schemas", NULL, &err) == ERR_OK,
-          err.text);
+    ids = fuzz_schema_ids();
     return 0;
 }
 

@@ -12,13 +12,9 @@ static avro_value_iface_t *classes[EVENT_COUNT];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    const char *folder = getenv("TRADEWIND_SCHEMAS");
-    struct err err;
-
     (void)argc;
     (void)argv;
-    HOLDS(schema_ids_open(&ids, folder != NULL ? folder : "schemas", NULL, &err) == ERR_OK,
-          err.text);
+    ids = fuzz_schema_ids();
     for (enum event_type type = EVENT_NONE + 1; type < EVENT_COUNT; type++) {
         struct view text = event_schema_text(type);
         avro_schema_t schema;
