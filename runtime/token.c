@@ -53,6 +53,27 @@ static void keys_free(struct token_key *keys, size_t count)
     free(keys);
 }
 
+/* cjose aborts the process on some text that is no base64url ("A===" is one): it is given none that
+ * was not decoded here before. */
+static bool is_base64url(struct view text)
+{
+    AUTO(buf_clear) struct buf bytes = {0};
+    bool good = base64url_decode(&bytes, text);
+
+    OPENSSL_cleanse(bytes.data, bytes.size);
+    return good;
+}
+
+/* A coordinate or the private number: 32 bytes in 43 characters. */
+static struct view read_number(struct json_reader *reader, const struct json *jwk, const char *name)
+{
+    struct view text = json_read_text(reader, jwk, name, 43, 43);
+
+    if (!reader->failed && !is_base64url(text))
+        json_fail(reader, json_member(jwk, name), "want base64url");
+    return text;
+}
+
 /* The public members only: what else stands in a set is not for us. */
 static cjose_jwk_t *import_public(struct view kid, struct view x, struct view y)
 {
@@ -75,8 +96,8 @@ static enum err_kind read_key(struct token_key *out, const struct json *node, co
     AUTO(arena_clear) struct arena arena = {0};
     struct json_reader reader = {.arena = &arena};
     struct view kid = json_read_text(&reader, node, "kid", 1, 200);
-    struct view x = json_read_text(&reader, node, "x", 43, 43);
-    struct view y = json_read_text(&reader, node, "y", 43, 43);
+    struct view x = read_number(&reader, node, "x");
+    struct view y = read_number(&reader, node, "y");
 
     if (reader.failed)
         return err_set(err, ERR_STOP, "JWK set %s: %.*s: %s", path, VIEW_PRINT(reader.pointer),
@@ -181,17 +202,27 @@ void token_verifier_free(struct token_verifier *verifier)
 
 /* --- Verifying ------------------------------------------------------------------------------- */
 
-/* The first of the three parts, decoded and parsed. */
+/* The part before the next dot, or all that is left. */
+static struct view take_part(struct view *token)
+{
+    const char *dot = memchr(token->data, '.', token->size);
+    size_t size = dot != NULL ? (size_t)(dot - token->data) : token->size;
+    struct view part = view_of(token->data, size);
+
+    size += dot != NULL;
+    *token = view_of(token->data + size, token->size - size);
+    return part;
+}
+
+/* Looks at all three parts, and gives the first, decoded and parsed. */
 static enum err_kind read_header(struct json **out, struct view token, struct arena *arena,
                                  struct err *err)
 {
     AUTO(buf_clear) struct buf text = {0};
-    const char *dot = memchr(token.data, '.', token.size);
-    size_t dots = 0;
+    struct view header = take_part(&token), claims = take_part(&token);
 
-    for (size_t i = 0; i < token.size; i++)
-        dots += token.data[i] == '.';
-    if (dots != 2 || !base64url_decode(&text, view_of(token.data, (size_t)(dot - token.data))))
+    if (!base64url_decode(&text, header) || token.size == 0 || !is_base64url(claims) ||
+        !is_base64url(token))
         return err_set(err, ERR_REJECT, "token: not three parts of base64url");
     if (json_parse(out, arena_view(arena, buf_view(&text)), arena, err) != ERR_OK)
         return err_set(err, ERR_REJECT, "token: its header is no JSON");
@@ -339,6 +370,20 @@ enum err_kind token_verify(struct token_verifier *verifier, struct view token, i
 
 /* --- Signing --------------------------------------------------------------------------------- */
 
+static bool is_private(struct view text)
+{
+    AUTO(arena_clear) struct arena arena = {0};
+    struct json_reader reader = {.arena = &arena};
+    struct json *jwk = NULL;
+
+    if (json_parse(&jwk, text, &arena, NULL) != ERR_OK || !is_p256(jwk))
+        return false;
+    read_number(&reader, jwk, "x");
+    read_number(&reader, jwk, "y");
+    read_number(&reader, jwk, "d");
+    return !reader.failed;
+}
+
 static enum err_kind load_private_key(cjose_jwk_t **out, const char *path, struct err *err)
 {
     AUTO(arena_clear) struct arena arena = {0};
@@ -347,7 +392,7 @@ static enum err_kind load_private_key(cjose_jwk_t **out, const char *path, struc
 
     if (kind != ERR_OK)
         return kind;
-    *out = cjose_jwk_import(text.data, text.size, NULL);
+    *out = is_private(text) ? cjose_jwk_import(text.data, text.size, NULL) : NULL;
     if (*out != NULL && cjose_jwk_get_kty(*out, NULL) == CJOSE_JWK_KTY_EC &&
         cjose_jwk_EC_get_curve(*out, NULL) == CJOSE_JWK_EC_P_256 &&
         cjose_jwk_get_kid(*out, NULL) != NULL)

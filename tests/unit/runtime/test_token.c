@@ -164,6 +164,28 @@ Test(token, what_is_no_token_is_refused)
     cr_expect_eq(token_verify(verifier, buf_view(&large), NOW_S, &claims, &err), ERR_REJECT);
 }
 
+/* libcjose aborts on a part with a single character before its first "=". */
+Test(token, padding_in_any_part_is_refused)
+{
+    AUTO(token_verifier_free) struct token_verifier *verifier = new_verifier();
+    char *token = sign("customer", NOW_S + 60);
+    struct token_claims claims;
+
+    for (size_t at = 0; token[at] != '\0'; at++) {
+        struct err err = {0};
+        char was = token[at];
+
+        if (was == '.')
+            continue;
+        token[at] = '=';
+        cr_expect_eq(token_verify(verifier, view_str(token), NOW_S, &claims, &err), ERR_REJECT);
+        cr_expect(strstr(err.text, "not three parts of base64url") != NULL, "%zu: %s", at,
+                  err.text);
+        token[at] = was;
+    }
+    free(token);
+}
+
 Test(token, a_byte_more_or_less_in_the_signature_is_refused)
 {
     AUTO(token_verifier_free) struct token_verifier *verifier = new_verifier();
@@ -237,6 +259,10 @@ Test(token, a_bad_set_of_keys_is_named)
          "\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
          "\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}",
          "key k is no point of P-256"},
+        {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"k\","
+         "\"x\":\"A==AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
+         "\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}]}",
+         "/keys/0/x: want base64url"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
