@@ -1,30 +1,10 @@
-#include "runtime/pg_store.h"
-
-#include "runtime/clock.h"
-#include "runtime/log.h"
+#include "runtime/pg_store_parts.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-/* A journal partition spans this long; one is dropped when all in it is older than the retention.
- */
-#define JOURNAL_SPAN_S 600
-#define JOURNAL_KEEP_S 3600
-#define JOURNAL_AHEAD 6
 
 extern const struct pg_migration delivery_migrations[];
 extern const size_t delivery_migration_count;
-
-struct pg_store {
-    char *conninfo;
-    char *application;
-    int32_t partitions;
-    struct pg *worker;
-    struct pg *relay;
-    struct pg_column topics, numbers, offsets, high_waters, shards, keys, headers, values, times,
-        reasons, errors, attempts, flags;
-};
 
 /* --- Statements ----------------------------------------------------------------------------- */
 
@@ -122,73 +102,10 @@ static const struct pg_statement FLOW_WRITE = {
     "on conflict (one) do update set paused = excluded.paused, rate_per_s = excluded.rate_per_s, "
     "changed_at = excluded.changed_at"};
 
-static const struct pg_statement LAST_NUMBERS = {"last_numbers",
-                                                 "select shard, last_number from shards"};
-
-static const struct pg_statement RAISE_NUMBER = {
-    "raise_number", "update shards set last_number = greatest(last_number, $2) where shard = $1"};
-
-static const struct pg_statement JOURNAL_READ = {
-    "journal_read",
-    "select number, key, headers, value from journal where shard = $1 and number >= $2 "
-    "order by number limit $3"};
-
-static const struct pg_statement PUBLISHED_READ = {"published_read",
-                                                   "select shard, number from published"};
-
-static const struct pg_statement PUBLISHED_WRITE = {
-    "published_write",
-    "insert into published as p (shard, number, record_offset) "
-    "select * from unnest($1::int[], $2::bigint[], $3::bigint[]) order by 1 "
-    "on conflict (shard) do update set number = excluded.number, record_offset = "
-    "excluded.record_offset "
-    "where (p.number, p.record_offset) is distinct from (excluded.number, excluded.record_offset)"};
-
-/* The columns of a dead letter, as dead_letter_of reads them. */
-#define DEAD_COLUMNS(value)                                                                        \
-    "id, topic, partition, record_offset, coalesce(number, 0), key, headers, " value               \
-    ", record_time_ms, reason, error, attempts, "                                                  \
-    "(extract(epoch from created_at) * 1000000)::bigint, copied"
-
-static const struct pg_statement DEAD_NOT_COPIED = {
-    "dead_not_copied", "select " DEAD_COLUMNS("value") " from dead_letters where not copied "
-                                                       "order by id limit 100"};
-
-static const struct pg_statement DEAD_COPIED = {
-    "dead_copied", "update dead_letters set copied = true where id = any($1::bigint[])"};
-
-static const struct pg_statement DEAD_LOAD = {
-    "dead_load",
-    "select " DEAD_COLUMNS(
-        "value") " from dead_letters where id = $1 "
-                 "or (number is not null and key = (select key from dead_letters where id = $1 "
-                 "and number is not null)) order by id"};
-
-static const struct pg_statement DEAD_LIST = {
-    "dead_list", "select " DEAD_COLUMNS("''::bytea") " from dead_letters where id > $1 "
-                                                     "order by id limit $2"};
-
-static const struct pg_statement DEAD_FIND = {
-    "dead_find", "select " DEAD_COLUMNS("value") " from dead_letters where id = $1"};
-
-static const struct pg_statement UNDECIDED = {
-    "undecided", "select min(id) from dead_letters where number is not null group by key "
-                 "having (array_agg(reason order by id))[1] = 'undecided' order by 1 limit $1"};
-
-static const struct pg_statement JOURNAL_PARTITIONS = {
-    "journal_partitions",
-    "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid "
-    "where i.inhparent = 'journal'::regclass order by 1"};
-
-static const struct pg_statement JOURNAL_UNPUBLISHED = {
-    "journal_unpublished",
-    "select count(*) from journal j left join published p using (shard) "
-    "where j.written_at < to_timestamp($1::bigint) and j.number > coalesce(p.number, 0)"};
-
 /* --- Sessions ------------------------------------------------------------------------------- */
 
 /* The session in *slot, opened again when it was lost. */
-static enum err_kind session(struct pg_store *store, struct pg **slot, struct err *err)
+enum err_kind pg_store_session(struct pg_store *store, struct pg **slot, struct err *err)
 {
     if (*slot != NULL && !pg_is_lost(*slot))
         return ERR_OK;
@@ -197,10 +114,10 @@ static enum err_kind session(struct pg_store *store, struct pg **slot, struct er
     return pg_open(slot, store->conninfo, store->application, err);
 }
 
-static enum err_kind relay_session(struct pg_store *store, struct err *err)
+enum err_kind pg_store_relay_session(struct pg_store *store, struct err *err)
 {
     bool was_open = store->relay != NULL && !pg_is_lost(store->relay);
-    enum err_kind kind = session(store, &store->relay, err);
+    enum err_kind kind = pg_store_session(store, &store->relay, err);
 
     /* What the relay writes is a hint: losing the last of it costs one look at the log. */
     if (kind == ERR_OK && !was_open)
@@ -239,7 +156,7 @@ static enum err_kind read_marks(struct pg_store *store, const struct pg_statemen
 {
     struct pg_args args = {0};
     struct pg_rows rows;
-    enum err_kind kind = session(store, &store->worker, err);
+    enum err_kind kind = pg_store_session(store, &store->worker, err);
 
     if (kind != ERR_OK)
         return kind;
@@ -283,7 +200,7 @@ static enum err_kind store_begin(void *self, struct commit *commit, struct err *
 {
     struct pg_store *store = self;
     struct pg_args args = {0};
-    enum err_kind kind = session(store, &store->worker, err);
+    enum err_kind kind = pg_store_session(store, &store->worker, err);
 
     if (kind != ERR_OK)
         return kind;
@@ -577,7 +494,7 @@ static enum err_kind store_read_flow(void *self, struct flow *out, struct err *e
 {
     struct pg_store *store = self;
     struct pg_rows rows;
-    enum err_kind kind = session(store, &store->worker, err);
+    enum err_kind kind = pg_store_session(store, &store->worker, err);
 
     if (kind == ERR_OK)
         kind = pg_run(store->worker, &FLOW_READ, NULL, &rows, err);
@@ -622,328 +539,6 @@ static void store_abandon(void *self)
         pg_rollback(store->worker);
 }
 
-/* --- The relay's side ----------------------------------------------------------------------- */
-
-static enum err_kind numbers_of(struct pg_store *store, const struct pg_statement *statement,
-                                uint64_t *numbers, int32_t partitions, struct err *err)
-{
-    struct pg_rows rows;
-    enum err_kind kind = relay_session(store, err);
-
-    if (kind == ERR_OK)
-        kind = pg_run(store->relay, statement, NULL, &rows, err);
-    if (kind != ERR_OK)
-        return kind;
-    memset(numbers, 0, (size_t)partitions * sizeof *numbers);
-    for (int i = 0; i < rows.count; i++)
-        if (pg_int(&rows, i, 0) < partitions)
-            numbers[pg_int(&rows, i, 0)] = (uint64_t)pg_int(&rows, i, 1);
-    return ERR_OK;
-}
-
-static enum err_kind store_last_numbers(void *self, uint64_t *numbers, int32_t partitions,
-                                        struct err *err)
-{
-    return numbers_of(self, &LAST_NUMBERS, numbers, partitions, err);
-}
-
-static enum err_kind store_published(void *self, uint64_t *numbers, int32_t partitions,
-                                     struct err *err)
-{
-    return numbers_of(self, &PUBLISHED_READ, numbers, partitions, err);
-}
-
-static enum err_kind store_raise_last_number(void *self, int32_t shard, uint64_t number,
-                                             struct err *err)
-{
-    struct pg_store *store = self;
-    struct pg_args args = {0};
-    enum err_kind kind = relay_session(store, err);
-
-    pg_arg_int4(&args, shard);
-    pg_arg_int8(&args, (int64_t)number);
-    return kind == ERR_OK ? pg_run(store->relay, &RAISE_NUMBER, &args, NULL, err) : kind;
-}
-
-#define READ_ROWS 200
-
-static enum err_kind store_read(void *self, int32_t shard, uint64_t from, size_t max_bytes,
-                                void (*each)(void *context, const struct journal_record *record),
-                                void *context, struct err *err)
-{
-    struct pg_store *store = self;
-    struct pg_args args = {0};
-    struct pg_rows rows;
-    size_t bytes = 0;
-    enum err_kind kind = relay_session(store, err);
-
-    if (kind != ERR_OK)
-        return kind;
-    pg_arg_int4(&args, shard);
-    pg_arg_int8(&args, (int64_t)from);
-    pg_arg_int8(&args, READ_ROWS);
-    kind = pg_run(store->relay, &JOURNAL_READ, &args, &rows, err);
-    for (int i = 0; kind == ERR_OK && i < rows.count && bytes < max_bytes; i++) {
-        const struct journal_record record = {
-            .shard = shard,
-            .number = (uint64_t)pg_int(&rows, i, 0),
-            .key = pg_bytes(&rows, i, 1),
-            .headers = pg_bytes(&rows, i, 2),
-            .value = pg_bytes(&rows, i, 3),
-        };
-
-        bytes += record.key.size + record.headers.size + record.value.size;
-        each(context, &record);
-    }
-    return kind;
-}
-
-static enum err_kind store_note_published(void *self, const uint64_t *numbers,
-                                          const int64_t *offsets, int32_t partitions,
-                                          struct err *err)
-{
-    struct pg_store *store = self;
-    struct pg_column shards = {0}, values = {0}, places = {0};
-    struct pg_args args = {0};
-    enum err_kind kind = relay_session(store, err);
-
-    if (kind != ERR_OK)
-        return kind;
-    pg_column_start(&shards, PG_INT4);
-    pg_column_start(&values, PG_INT8);
-    pg_column_start(&places, PG_INT8);
-    for (int32_t i = 0; i < partitions; i++) {
-        if (offsets[i] < 0)
-            continue;
-        pg_column_int4(&shards, i);
-        pg_column_int8(&values, (int64_t)numbers[i]);
-        pg_column_int8(&places, offsets[i]);
-    }
-    pg_arg_column(&args, &shards);
-    pg_arg_column(&args, &values);
-    pg_arg_column(&args, &places);
-    if (shards.count > 0)
-        kind = pg_run(store->relay, &PUBLISHED_WRITE, &args, NULL, err);
-    pg_column_clear(&shards);
-    pg_column_clear(&values);
-    pg_column_clear(&places);
-    return kind;
-}
-
-/* --- Journal partitions: journal_<start of its span, unix seconds> --------------------------- */
-
-static enum err_kind make_journal_partition(struct pg *pg, int64_t start_s, struct err *err)
-{
-    char sql[512];
-
-    /* Made apart and attached: that lock lets writers pass. */
-    snprintf(sql, sizeof sql,
-             "create table journal_%" PRId64 " (like journal including defaults);"
-             "alter table journal attach partition journal_%" PRId64
-             " for values from (to_timestamp(%" PRId64 ")) to (to_timestamp(%" PRId64 "))",
-             start_s, start_s, start_s, start_s + JOURNAL_SPAN_S);
-    return pg_script(pg, sql, err);
-}
-
-static enum err_kind drop_journal_partition(struct pg *pg, int64_t start_s, struct err *err)
-{
-    struct pg_args args = {0};
-    struct pg_rows rows;
-    char sql[64];
-    enum err_kind kind;
-
-    pg_arg_int8(&args, start_s + JOURNAL_SPAN_S);
-    kind = pg_run(pg, &JOURNAL_UNPUBLISHED, &args, &rows, err);
-    if (kind != ERR_OK || pg_int(&rows, 0, 0) > 0)
-        return kind;
-    snprintf(sql, sizeof sql, "drop table journal_%" PRId64, start_s);
-    return pg_script(pg, sql, err);
-}
-
-static enum err_kind tend_journal(struct pg *pg, struct err *err)
-{
-    int64_t now_s = clock_utc_us() / 1000000;
-    int64_t first_s = (now_s / JOURNAL_SPAN_S - 1) * JOURNAL_SPAN_S;
-    bool there[JOURNAL_AHEAD + 2] = {false};
-    int64_t oldest_s = INT64_MAX;
-    struct pg_rows rows;
-    enum err_kind kind = pg_run(pg, &JOURNAL_PARTITIONS, NULL, &rows, err);
-
-    for (int i = 0; kind == ERR_OK && i < rows.count; i++) {
-        struct view name = pg_bytes(&rows, i, 0);
-        int64_t start_s, place;
-
-        if (name.size < 9 || !view_to_int64(view_of(name.data + 8, name.size - 8), &start_s))
-            continue;
-        if (start_s < oldest_s)
-            oldest_s = start_s;
-        place = (start_s - first_s) / JOURNAL_SPAN_S;
-        if (start_s >= first_s && place < JOURNAL_AHEAD + 2)
-            there[place] = true;
-    }
-    for (int64_t i = 0; kind == ERR_OK && i < JOURNAL_AHEAD + 2; i++)
-        if (!there[i])
-            kind = make_journal_partition(pg, first_s + i * JOURNAL_SPAN_S, err);
-    if (kind == ERR_OK && oldest_s < now_s - JOURNAL_SPAN_S - JOURNAL_KEEP_S)
-        kind = drop_journal_partition(pg, oldest_s, err);
-    return kind;
-}
-
-static enum err_kind store_maintain(void *self, struct err *err)
-{
-    struct pg_store *store = self;
-    enum err_kind kind = relay_session(store, err);
-
-    /* Two instances may tend at once: one waits here and finds all done. */
-    if (kind == ERR_OK)
-        kind = pg_script(store->relay, "select pg_advisory_lock(7236284)", err);
-    if (kind != ERR_OK)
-        return kind;
-    kind = tend_journal(store->relay, err);
-    if (!pg_is_lost(store->relay))
-        pg_script(store->relay, "select pg_advisory_unlock(7236284)", NULL);
-    return kind;
-}
-
-/* --- Dead letters --------------------------------------------------------------------------- */
-
-/* A row of DEAD_COLUMNS. Copied into arena when there is one, else views. */
-static struct dead_letter dead_letter_of(const struct pg_rows *rows, int row, struct arena *arena)
-{
-    struct dead_letter dead = {
-        .id = pg_int(rows, row, 0),
-        .reason = DEAD_REFUSED,
-        .topic = pg_text(rows, row, 1),
-        .partition = (int32_t)pg_int(rows, row, 2),
-        .offset = pg_int(rows, row, 3),
-        .number = (uint64_t)pg_int(rows, row, 4),
-        .key = pg_bytes(rows, row, 5),
-        .headers = pg_bytes(rows, row, 6),
-        .value = pg_bytes(rows, row, 7),
-        .time_ms = pg_int(rows, row, 8),
-        .error = pg_text(rows, row, 10),
-        .attempts = (int32_t)pg_int(rows, row, 11),
-        .set_aside_us = pg_int(rows, row, 12),
-        .copied = pg_bool(rows, row, 13),
-    };
-
-    dead_reason_from_name(pg_bytes(rows, row, 9), &dead.reason);
-    return arena != NULL ? dead_letter_copy(&dead, arena) : dead;
-}
-
-static enum err_kind
-store_copy_dead_letters(void *self, bool (*each)(void *context, const struct dead_letter *dead),
-                        void *context, struct err *err)
-{
-    struct pg_store *store = self;
-    struct pg_column ids = {0};
-    struct pg_args args = {0};
-    struct pg_rows rows;
-    enum err_kind kind = relay_session(store, err);
-
-    if (kind == ERR_OK)
-        kind = pg_run(store->relay, &DEAD_NOT_COPIED, NULL, &rows, err);
-    if (kind != ERR_OK || rows.count == 0)
-        return kind;
-    pg_column_start(&ids, PG_INT8);
-    for (int i = 0; i < rows.count; i++) {
-        struct dead_letter dead = dead_letter_of(&rows, i, NULL);
-
-        if (each(context, &dead))
-            pg_column_int8(&ids, dead.id);
-    }
-    pg_arg_column(&args, &ids);
-    kind = pg_run(store->relay, &DEAD_COPIED, &args, NULL, err);
-    pg_column_clear(&ids);
-    return kind;
-}
-
-static enum err_kind store_load_dead_letters(void *self, int64_t id, struct dead_letter **out,
-                                             size_t *count, struct arena *arena, struct err *err)
-{
-    struct pg_store *store = self;
-    struct pg_args args = {0};
-    struct pg_rows rows;
-    enum err_kind kind = session(store, &store->worker, err);
-
-    pg_arg_int8(&args, id);
-    if (kind == ERR_OK)
-        kind = pg_run(store->worker, &DEAD_LOAD, &args, &rows, err);
-    if (kind != ERR_OK)
-        return kind;
-    *out = arena_array(arena, (size_t)rows.count + 1, sizeof **out);
-    *count = (size_t)rows.count;
-    for (int i = 0; i < rows.count; i++)
-        (*out)[i] = dead_letter_of(&rows, i, arena);
-    return ERR_OK;
-}
-
-static enum err_kind store_list_dead_letters(void *self, int64_t after, int32_t limit,
-                                             void (*each)(void *context,
-                                                          const struct dead_letter *dead),
-                                             void *context, struct err *err)
-{
-    struct pg_store *store = self;
-    AUTO(pg_close) struct pg *pg = NULL;
-    struct pg_args args = {0};
-    struct pg_rows rows;
-    enum err_kind kind = pg_open(&pg, store->conninfo, store->application, err);
-
-    pg_arg_int8(&args, after);
-    pg_arg_int8(&args, limit);
-    if (kind == ERR_OK)
-        kind = pg_run(pg, &DEAD_LIST, &args, &rows, err);
-    for (int i = 0; kind == ERR_OK && i < rows.count; i++) {
-        const struct dead_letter dead = dead_letter_of(&rows, i, NULL);
-
-        each(context, &dead);
-    }
-    return kind;
-}
-
-static enum err_kind store_find_dead_letter(void *self, int64_t id, const struct dead_letter **out,
-                                            struct arena *arena, struct err *err)
-{
-    struct pg_store *store = self;
-    AUTO(pg_close) struct pg *pg = NULL;
-    struct pg_args args = {0};
-    struct pg_rows rows;
-    enum err_kind kind = pg_open(&pg, store->conninfo, store->application, err);
-
-    pg_arg_int8(&args, id);
-    if (kind == ERR_OK)
-        kind = pg_run(pg, &DEAD_FIND, &args, &rows, err);
-    if (kind != ERR_OK)
-        return kind;
-    *out = NULL;
-    if (rows.count > 0) {
-        struct dead_letter *found = arena_alloc(arena, sizeof *found);
-
-        *found = dead_letter_of(&rows, 0, arena);
-        *out = found;
-    }
-    return ERR_OK;
-}
-
-static enum err_kind store_undecided(void *self, int64_t *ids, size_t max, size_t *count,
-                                     struct err *err)
-{
-    struct pg_store *store = self;
-    struct pg_args args = {0};
-    struct pg_rows rows;
-    enum err_kind kind = session(store, &store->worker, err);
-
-    pg_arg_int8(&args, (int64_t)max);
-    if (kind == ERR_OK)
-        kind = pg_run(store->worker, &UNDECIDED, &args, &rows, err);
-    if (kind != ERR_OK)
-        return kind;
-    *count = (size_t)rows.count;
-    for (int i = 0; i < rows.count; i++)
-        ids[i] = pg_int(&rows, i, 0);
-    return ERR_OK;
-}
-
 /* --- Opening and closing -------------------------------------------------------------------- */
 
 static void store_close(void *self)
@@ -971,7 +566,7 @@ static enum err_kind prepare_database(struct pg_store *store, const struct pg_mi
                                       size_t migration_count, struct err *err)
 {
     struct pg_args args = {0};
-    enum err_kind kind = session(store, &store->worker, err);
+    enum err_kind kind = pg_store_session(store, &store->worker, err);
 
     if (kind == ERR_OK)
         kind = pg_migrate(store->worker, delivery_migrations, delivery_migration_count, err);
@@ -981,7 +576,7 @@ static enum err_kind prepare_database(struct pg_store *store, const struct pg_mi
     if (kind == ERR_OK)
         kind = pg_run(store->worker, &MAKE_SHARDS, &args, NULL, err);
     if (kind == ERR_OK)
-        kind = store_maintain(store, err);
+        kind = pg_journal_maintain(store, err);
     return kind;
 }
 
@@ -1010,17 +605,17 @@ enum err_kind pg_store_open(struct store *out, const char *conninfo, const char 
         .abandon = store_abandon,
         .session = store_session,
         .read_flow = store_read_flow,
-        .last_numbers = store_last_numbers,
-        .read = store_read,
-        .raise_last_number = store_raise_last_number,
-        .published = store_published,
-        .note_published = store_note_published,
-        .maintain = store_maintain,
-        .copy_dead_letters = store_copy_dead_letters,
-        .load_dead_letters = store_load_dead_letters,
-        .list_dead_letters = store_list_dead_letters,
-        .find_dead_letter = store_find_dead_letter,
-        .undecided = store_undecided,
+        .last_numbers = pg_journal_last_numbers,
+        .read = pg_journal_read,
+        .raise_last_number = pg_journal_raise_last_number,
+        .published = pg_journal_published,
+        .note_published = pg_journal_note_published,
+        .maintain = pg_journal_maintain,
+        .copy_dead_letters = pg_dead_letters_copy,
+        .load_dead_letters = pg_dead_letters_load,
+        .list_dead_letters = pg_dead_letters_list,
+        .find_dead_letter = pg_dead_letters_find,
+        .undecided = pg_dead_letters_undecided,
         .close = store_close,
     };
     return ERR_OK;
