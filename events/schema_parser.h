@@ -21,8 +21,8 @@ struct schema_parser {
 /* Says what is wrong with a node of the text, by its JSON pointer. */
 #define SCHEMA_FAIL(parser, node, format, ...)                                                     \
     err_set((parser)->err, ERR_REJECT, "schema%s%.*s: " format,                                    \
-            (node)->parent != NULL ? " at " : "", VIEW_PRINT(json_pointer(node, (parser)->arena)), \
-            __VA_ARGS__)
+            (node)->parent != NULL ? " at " : "",                                                  \
+            VIEW_PRINT(json_pointer(node, NULL, (parser)->arena)), __VA_ARGS__)
 
 /** Append the Avro binary of a default of schema. Errors  ERR_REJECT: it does not fit. */
 enum err_kind schema_encode_default(struct schema_parser *parser, const struct json *json,

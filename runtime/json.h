@@ -46,8 +46,9 @@ enum err_kind json_parse_bounded(struct json **out, struct view text, size_t val
 
 /** Member by name, or NULL (also when value is no object). */
 const struct json *json_member(const struct json *object, const char *name);
-/** RFC 6901 pointer of a node: /lines/0/quantity. Written into the arena. */
-struct view json_pointer(const struct json *node, struct arena *arena);
+/** RFC 6901 pointer of a node, or of a member that it lacks (NULL: of the node): /lines/0/quantity.
+ * Written into the arena. */
+struct view json_pointer(const struct json *node, const char *member, struct arena *arena);
 /** An integer by our grammar: no fraction, no exponent, no leading zero, within int64. */
 bool json_to_int64(const struct json *node, int64_t *out);
 const char *json_kind_name(enum json_kind kind); /* "a string", "an object", ... */

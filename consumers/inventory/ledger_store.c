@@ -1,279 +1,15 @@
-#include "consumers/inventory/ledger_store.h"
-
-#include "consumers/inventory/chain.h"
-#include "consumers/inventory/recent.h"
-#include "consumers/inventory/snapshotter.h"
+#include "consumers/inventory/ledger_store_parts.h"
 #include "runtime/clock.h"
-#include "runtime/log.h"
-#include "runtime/metrics.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 /* Records kept for the relay. What it misses here costs it a scan of a collection. */
 #define RECENT_BYTES (4u << 20)
-/* A snapshot is due when this much was written since the last one (or twice its own size): what a
- * takeover has to read, [m] 22 MB/s from FerretDB. */
-#define SNAPSHOT_EVERY_BYTES (16u << 20)
-#define SNAPSHOT_EVERY_DOCUMENTS 1024
 #define TAKE_OVER_TRIES 5
-#define COPY_AT_ONCE 100
-
-static struct metric documents_total =
-    METRIC(METRIC_COUNTER, "tradewind_ledger_documents_total", "Documents written to the ledger");
-static struct metric reloads_total = METRIC(METRIC_COUNTER, "tradewind_ledger_reloads_total",
-                                            "Times the ledger was read back from its store");
-static struct metric insert_time =
-    METRIC(METRIC_HISTOGRAM, "tradewind_ledger_insert_seconds", "One insert into the ledger");
-
-struct ledger_store {
-    struct mongo *worker, *relay;
-    struct snapshotter *snapshotter;
-    char *instance, *warehouse;
-    char run[17]; /* of this process: random hex */
-    int32_t partitions;
-    int64_t belief_ms;
-
-    /* The worker's. The relay looks at ledger only under the lock, and the worker changes the
-     * pointer, and anything in it but the stock, only under it. */
-    struct ledger *ledger; /* NULL: to be read */
-    uint64_t epoch;        /* of the document with which we took over; 0: we did not */
-    uint64_t attempts;
-    int64_t believed_ms;
-    size_t since_bytes, since_documents, snapshot_bytes; /* since the last snapshot; its size */
-    bool beat;
-    uint64_t waits_behind; /* the last document that asked to wait, and how long we do */
-    int64_t waits_until_ms;
-    const struct commit *commit; /* of the unit that began */
-    struct entry *entries;
-    size_t entry_count, entry_capacity;
-
-    pthread_mutex_t lock;
-    struct recent recent;
-    uint64_t *last_numbers; /* arrays of one element a shard: what the relay may know */
-    uint64_t *published;
-    int64_t *published_offsets;
-    int64_t *copied; /* dead letters that were copied since the last document */
-    size_t copied_count;
-};
-
-/* --- Reading the chain ---------------------------------------------------------------------- */
-
-static void drop_unit(struct ledger_store *store)
-{
-    store->entry_count = 0;
-    store->commit = NULL;
-    store->beat = false;
-}
-
-static void drop_ledger(struct ledger_store *store)
-{
-    struct ledger *ledger = store->ledger;
-
-    pthread_mutex_lock(&store->lock);
-    store->ledger = NULL;
-    recent_forget(&store->recent);
-    pthread_mutex_unlock(&store->lock);
-    ledger_free(ledger);
-}
-
-/* What the relay asks for, after a document was folded or a snapshot read. Under the lock. */
-static void show_relay(struct ledger_store *store, const struct ledger *ledger)
-{
-    for (int32_t i = 0; i < store->partitions; i++) {
-        store->last_numbers[i] = ledger->last_numbers[i];
-        if (store->published[i] < ledger->published[i]) {
-            store->published[i] = ledger->published[i];
-            store->published_offsets[i] = ledger->published_offsets[i];
-        }
-    }
-}
-
-struct load {
-    struct ledger_store *store;
-    const char *writer; /* of the attempt that is looked for; NULL: none */
-    uint64_t number;
-    bool found;
-    size_t documents;
-};
-
-static void loaded_batch(void *context, const struct batch *batch)
-{
-    struct load *load = context;
-
-    load->documents++;
-    if (load->writer != NULL && batch->standing.number == load->number &&
-        view_equals(batch->standing.writer, load->writer))
-        load->found = true;
-    pthread_mutex_lock(&load->store->lock);
-    for (size_t i = 0; i < batch->record_count; i++)
-        recent_add(&load->store->recent, &batch->records[i]);
-    pthread_mutex_unlock(&load->store->lock);
-}
-
-static enum err_kind load_ledger(struct ledger_store *store, struct load *load, struct err *err)
-{
-    int64_t started_ms = clock_monotonic_ms();
-    AUTO(ledger_free)
-    struct ledger *ledger = ledger_new(view_str(store->warehouse), store->partitions);
-    enum err_kind kind;
-
-    drop_ledger(store);
-    load->store = store;
-    kind = chain_load(ledger, store->worker, loaded_batch, load, err);
-    if (kind != ERR_OK)
-        return kind;
-    metric_add(&reloads_total, 1);
-    LOG_INFO("ledger_read", "the ledger was read from its store",
-             log_int("number", (int64_t)ledger->number),
-             log_int("documents", (int64_t)load->documents),
-             log_int("skus", (int64_t)ledger->stock.sku_count),
-             log_int("orders", (int64_t)ledger->stock.order_by_id.count),
-             log_int("duration_ms", clock_monotonic_ms() - started_ms));
-    pthread_mutex_lock(&store->lock);
-    show_relay(store, ledger);
-    store->ledger = ledger_free_keep(&ledger);
-    pthread_mutex_unlock(&store->lock);
-    store->believed_ms = started_ms;
-    store->since_documents = load->documents;
-    store->since_bytes = 0;
-    return ERR_OK;
-}
-
-static enum err_kind need_ledger(struct ledger_store *store, struct err *err)
-{
-    struct load load = {0};
-
-    return store->ledger != NULL ? ERR_OK : load_ledger(store, &load, err);
-}
-
-/* --- Writing a document --------------------------------------------------------------------- */
-
-static void note_copied(struct ledger_store *store, const struct batch *batch)
-{
-    size_t left = store->copied_count - batch->copied_count;
-
-    if (left > 0)
-        memmove(store->copied, store->copied + batch->copied_count, left * sizeof *store->copied);
-    store->copied_count = left;
-}
-
-static void settle(struct ledger_store *store, const struct batch *batch)
-{
-    pthread_mutex_lock(&store->lock);
-    ledger_settle(store->ledger, batch);
-    show_relay(store, store->ledger);
-    note_copied(store, batch);
-    for (size_t i = 0; i < batch->record_count; i++)
-        recent_add(&store->recent, &batch->records[i]);
-    pthread_mutex_unlock(&store->lock);
-    metric_add(&documents_total, 1);
-}
-
-static void snapshot_when_due(struct ledger_store *store, size_t document_bytes)
-{
-    size_t every_bytes = 2 * store->snapshot_bytes > SNAPSHOT_EVERY_BYTES
-                             ? 2 * store->snapshot_bytes
-                             : SNAPSHOT_EVERY_BYTES;
-
-    store->since_bytes += document_bytes;
-    store->since_documents++;
-    if ((store->since_bytes < every_bytes && store->since_documents < SNAPSHOT_EVERY_DOCUMENTS) ||
-        snapshotter_is_busy(store->snapshotter))
-        return;
-    store->snapshot_bytes = snapshotter_take(store->snapshotter, store->ledger);
-    store->since_bytes = 0;
-    store->since_documents = 0;
-}
-
-/* The insert failed, was not answered, or was answered too late: only the chain knows. */
-static enum err_kind ask_chain(struct ledger_store *store, const struct batch *batch,
-                               const char *writer, struct err *err)
-{
-    struct load load = {.writer = writer, .number = batch->standing.number};
-    struct err why = *err;
-    enum err_kind kind;
-
-    LOG_WARN("ledger_doubt", "a document of the ledger is in doubt: reading the ledger back",
-             log_int("number", (int64_t)batch->standing.number), log_err(&why));
-    /* The entries were applied to the memory that is dropped here. */
-    store->entry_count = 0;
-    kind = load_ledger(store, &load, err);
-    if (kind != ERR_OK)
-        return kind;
-    if (load.found)
-        return ERR_OK;
-    return err_set(err, ERR_RETRY, "ledger document %" PRIu64 " is not ours: %s",
-                   batch->standing.number, why.text);
-}
-
-/* Write the batch, whose entries are applied, as the next document. On ERR_OK it stands and is
- * settled; on ERR_RETRY the memory was dropped. */
-static enum err_kind write_batch(struct ledger_store *store, struct batch *batch, struct err *err)
-{
-    char writer[LEDGER_WRITER_MAX];
-    int64_t sent_us = clock_monotonic_us();
-    size_t document_bytes;
-    bson_t *document;
-    bool taken;
-    enum err_kind kind;
-
-    snprintf(writer, sizeof writer, "%s/%s/%" PRIu64, store->instance, store->run,
-             ++store->attempts);
-    batch->standing.writer = view_str(writer);
-    document = batch_write(batch);
-    document_bytes = document->len;
-    kind = chain_append(store->worker, document, batch->standing.number, &taken, err);
-    bson_destroy(document);
-    metric_observe_us(&insert_time, clock_monotonic_us() - sent_us);
-    if (kind == ERR_REJECT && !taken)
-        return kind;
-    if (kind == ERR_OK && clock_monotonic_ms() - store->believed_ms > store->belief_ms)
-        kind = err_set(err, ERR_RETRY,
-                       "its insert was answered %" PRId64 " ms after the one before was sent",
-                       clock_monotonic_ms() - store->believed_ms);
-    if (kind != ERR_OK)
-        return ask_chain(store, batch, writer, err);
-    settle(store, batch);
-    store->believed_ms = sent_us / 1000;
-    snapshot_when_due(store, document_bytes);
-    return ERR_OK;
-}
-
-/* What every document says, with arrays of its own: the ledger's stay as they are until it stands.
- */
-static struct standing next_standing(struct ledger_store *store, struct arena *arena)
-{
-    struct standing standing = ledger_standing(store->ledger, arena);
-    size_t bytes = (size_t)store->partitions * sizeof(uint64_t);
-    uint64_t *last_numbers = arena_alloc(arena, bytes), *published = arena_alloc(arena, bytes);
-    int64_t *published_offsets = arena_alloc(arena, bytes);
-
-    memcpy(last_numbers, standing.last_numbers, bytes);
-    pthread_mutex_lock(&store->lock);
-    memcpy(published, store->published, bytes);
-    memcpy(published_offsets, store->published_offsets, bytes);
-    pthread_mutex_unlock(&store->lock);
-    standing.number++;
-    standing.time_us = store->ledger->stock.time_us;
-    standing.last_numbers = last_numbers;
-    standing.published = published;
-    standing.published_offsets = published_offsets;
-    return standing;
-}
-
-/* By the ledger's time, which never goes back: receipts are forgotten in the order they came. */
-static void set_time(struct ledger_store *store)
-{
-    int64_t now_us = clock_utc_us();
-
-    store->ledger->stock.time_us =
-        now_us > store->ledger->time_us ? now_us : store->ledger->time_us;
-}
 
 /* --- The worker's side ---------------------------------------------------------------------- */
 
@@ -284,10 +20,10 @@ static enum err_kind write_epoch(struct ledger_store *store, struct err *err)
     struct batch batch = {0};
     enum err_kind kind;
 
-    set_time(store);
-    batch.standing = next_standing(store, &arena);
+    ledger_store_set_time(store);
+    batch.standing = ledger_store_next_standing(store, &arena);
     batch.standing.epoch = batch.standing.number;
-    kind = write_batch(store, &batch, err);
+    kind = ledger_store_write(store, &batch, err);
     if (kind == ERR_OK)
         store->epoch = batch.standing.epoch;
     return kind;
@@ -304,8 +40,8 @@ static void read_marks(const struct ledger_store *store, struct mark *marks, siz
 static enum err_kind store_take_over(void *self, struct mark *marks, size_t count, struct err *err)
 {
     struct ledger_store *store = self;
-    struct load load = {0};
-    enum err_kind kind = load_ledger(store, &load, err);
+    struct ledger_load load = {0};
+    enum err_kind kind = ledger_store_load(store, &load, err);
 
     /* The one before may still be writing: each try reads what it wrote. */
     for (int i = 0; kind == ERR_OK && i < TAKE_OVER_TRIES; i++) {
@@ -314,7 +50,7 @@ static enum err_kind store_take_over(void *self, struct mark *marks, size_t coun
             read_marks(store, marks, count);
             return ERR_OK;
         }
-        kind = need_ledger(store, err);
+        kind = ledger_store_need(store, err);
     }
     return kind != ERR_OK ? kind
                           : err_set(err, ERR_RETRY, "another instance keeps writing the ledger");
@@ -323,7 +59,7 @@ static enum err_kind store_take_over(void *self, struct mark *marks, size_t coun
 static enum err_kind store_reload(void *self, struct mark *marks, size_t count, struct err *err)
 {
     struct ledger_store *store = self;
-    enum err_kind kind = need_ledger(store, err);
+    enum err_kind kind = ledger_store_need(store, err);
 
     if (kind == ERR_OK)
         read_marks(store, marks, count);
@@ -363,7 +99,7 @@ static enum err_kind wait_for_replay(struct ledger_store *store, struct err *err
     }
     if (now_ms >= store->waits_until_ms)
         return ERR_OK;
-    drop_ledger(store);
+    ledger_store_drop(store);
     return err_set(err, ERR_RETRY, "document %" PRIu64 " of the ledger asks to wait for a replay",
                    number);
 }
@@ -371,14 +107,14 @@ static enum err_kind wait_for_replay(struct ledger_store *store, struct err *err
 static enum err_kind store_begin(void *self, struct commit *commit, struct err *err)
 {
     struct ledger_store *store = self;
-    enum err_kind kind = need_ledger(store, err);
+    enum err_kind kind = ledger_store_need(store, err);
 
     if (kind == ERR_OK)
         kind = wait_for_replay(store, err);
     if (kind != ERR_OK)
         return kind;
     store->commit = commit;
-    set_time(store);
+    ledger_store_set_time(store);
     for (size_t i = 0; i < commit->shard_count; i++)
         commit->last_numbers[i] = store->ledger->last_numbers[commit->shards[i]];
     for (size_t i = 0; i < store->ledger->letter_count; i++) {
@@ -505,10 +241,10 @@ static enum err_kind store_commit(void *self, struct commit *commit, struct err 
                 commit->redriven_count ==
             0 &&
         commit->flow == NULL && !store->beat) {
-        drop_unit(store);
+        ledger_store_drop_unit(store);
         return ERR_OK;
     }
-    batch.standing = next_standing(store, arena);
+    batch.standing = ledger_store_next_standing(store, arena);
     last_numbers = (uint64_t *)batch.standing.last_numbers;
     for (size_t i = 0; i < commit->shard_count; i++)
         last_numbers[commit->shards[i]] = commit->last_numbers[i];
@@ -517,9 +253,9 @@ static enum err_kind store_commit(void *self, struct commit *commit, struct err 
     add_copied(store, &batch, arena);
     if (commit->flow != NULL)
         batch.standing.flow = *commit->flow;
-    kind = write_batch(store, &batch, err);
+    kind = ledger_store_write(store, &batch, err);
     if (kind == ERR_OK)
-        drop_unit(store);
+        ledger_store_drop_unit(store);
     return kind;
 }
 
@@ -529,7 +265,7 @@ static void store_abandon(void *self)
 
     if (store->ledger != NULL)
         stock_undo(&store->ledger->stock, 0);
-    drop_unit(store);
+    ledger_store_drop_unit(store);
 }
 
 static struct pg *store_session(void *self)
@@ -594,284 +330,6 @@ void ledger_store_beat(struct ledger_store *store)
 int64_t ledger_store_believed_ms(const struct ledger_store *store)
 {
     return store->believed_ms;
-}
-
-/* --- The relay's side ----------------------------------------------------------------------- */
-
-static enum err_kind store_last_numbers(void *self, uint64_t *numbers, int32_t partitions,
-                                        struct err *err)
-{
-    struct ledger_store *store = self;
-
-    (void)err;
-    pthread_mutex_lock(&store->lock);
-    memcpy(numbers, store->last_numbers, (size_t)partitions * sizeof *numbers);
-    pthread_mutex_unlock(&store->lock);
-    return ERR_OK;
-}
-
-static enum err_kind store_published(void *self, uint64_t *numbers, int32_t partitions,
-                                     struct err *err)
-{
-    struct ledger_store *store = self;
-
-    (void)err;
-    pthread_mutex_lock(&store->lock);
-    memcpy(numbers, store->published, (size_t)partitions * sizeof *numbers);
-    pthread_mutex_unlock(&store->lock);
-    return ERR_OK;
-}
-
-static enum err_kind store_note_published(void *self, const uint64_t *numbers,
-                                          const int64_t *offsets, int32_t partitions,
-                                          struct err *err)
-{
-    struct ledger_store *store = self;
-
-    (void)err;
-    pthread_mutex_lock(&store->lock);
-    for (int32_t i = 0; i < partitions; i++)
-        if (offsets[i] >= 0) {
-            store->published[i] = numbers[i];
-            store->published_offsets[i] = offsets[i];
-        }
-    pthread_mutex_unlock(&store->lock);
-    return ERR_OK;
-}
-
-/* Copies, because each() may wait for others while the worker waits for the lock. */
-static size_t copy_recent(struct ledger_store *store, int32_t shard, uint64_t from,
-                          size_t max_bytes, struct journal_record **out, struct arena *arena)
-{
-    const struct recent_record *first, *record;
-    size_t count = 0, bytes = 0, i = 0;
-
-    pthread_mutex_lock(&store->lock);
-    first = recent_find(&store->recent, shard, from);
-    for (record = first; record != NULL && bytes < max_bytes;
-         record = record->next_in_shard, count++)
-        bytes += record->record.key.size + record->record.headers.size + record->record.value.size;
-    *out = arena_array(arena, count + 1, sizeof **out);
-    for (record = first; i < count; record = record->next_in_shard, i++)
-        (*out)[i] = (struct journal_record){
-            .shard = shard,
-            .number = record->record.number,
-            .key = arena_view(arena, record->record.key),
-            .headers = arena_view(arena, record->record.headers),
-            .value = arena_view(arena, record->record.value),
-        };
-    pthread_mutex_unlock(&store->lock);
-    return count;
-}
-
-static enum err_kind store_read(void *self, int32_t shard, uint64_t from, size_t max_bytes,
-                                void (*each)(void *context, const struct journal_record *record),
-                                void *context, struct err *err)
-{
-    struct ledger_store *store = self;
-    AUTO(arena_clear) struct arena arena = {0};
-    struct journal_record *records;
-    uint64_t last;
-    size_t count = copy_recent(store, shard, from, max_bytes, &records, &arena);
-
-    for (size_t i = 0; i < count; i++)
-        each(context, &records[i]);
-    pthread_mutex_lock(&store->lock);
-    last = store->last_numbers[shard];
-    pthread_mutex_unlock(&store->lock);
-    if (count > 0 || from > last)
-        return ERR_OK;
-    return chain_read_records(store->relay, shard, from, max_bytes, each, context, err);
-}
-
-/* Only the writer trims: it knows what is published. */
-static enum err_kind store_maintain(void *self, struct err *err)
-{
-    struct ledger_store *store = self;
-    AUTO(arena_clear) struct arena arena = {0};
-    size_t bytes = (size_t)store->partitions * sizeof *store->published;
-    uint64_t *published = arena_alloc(&arena, bytes);
-    bool leads;
-
-    pthread_mutex_lock(&store->lock);
-    leads = store->ledger != NULL && store->epoch != 0 && store->ledger->epoch == store->epoch;
-    memcpy(published, store->published, bytes);
-    pthread_mutex_unlock(&store->lock);
-    return leads ? chain_trim(store->relay, published, store->partitions, clock_utc_us(), err)
-                 : ERR_OK;
-}
-
-/* --- Dead letters --------------------------------------------------------------------------- */
-
-/* What the interface of stores calls a dead letter: views into the ledger. */
-static struct dead_letter dead_of(const struct letter *letter)
-{
-    struct dead_letter dead = letter->dead;
-
-    dead.id = letter->id;
-    dead.set_aside_us = letter->time_us;
-    dead.copied = letter->copied;
-    return dead;
-}
-
-static struct dead_letter copy_dead(const struct letter *letter, struct arena *arena)
-{
-    const struct dead_letter dead = dead_of(letter);
-
-    return dead_letter_copy(&dead, arena);
-}
-
-static size_t letters_to_copy(struct ledger_store *store, struct dead_letter *out,
-                              struct arena *arena)
-{
-    size_t count = 0;
-
-    pthread_mutex_lock(&store->lock);
-    for (size_t i = 0;
-         store->ledger != NULL && i < store->ledger->letter_count && count < COPY_AT_ONCE; i++) {
-        const struct letter *letter = store->ledger->letters[i];
-
-        if (letter->copied)
-            continue;
-        out[count++] = copy_dead(letter, arena);
-    }
-    pthread_mutex_unlock(&store->lock);
-    return count;
-}
-
-static void note_copy(struct ledger_store *store, int64_t id)
-{
-    struct letter *letter;
-
-    pthread_mutex_lock(&store->lock);
-    letter = store->ledger != NULL ? ledger_find_letter(store->ledger, id) : NULL;
-    if (letter != NULL) {
-        letter->copied = true;
-        store->copied = mem_grow(store->copied, store->copied_count + 1, sizeof *store->copied);
-        store->copied[store->copied_count++] = id;
-    }
-    pthread_mutex_unlock(&store->lock);
-}
-
-static enum err_kind
-store_copy_dead_letters(void *self, bool (*each)(void *context, const struct dead_letter *dead),
-                        void *context, struct err *err)
-{
-    struct ledger_store *store = self;
-    AUTO(arena_clear) struct arena arena = {0};
-    struct dead_letter letters[COPY_AT_ONCE];
-    size_t count = letters_to_copy(store, letters, &arena);
-
-    (void)err;
-    for (size_t i = 0; i < count; i++)
-        if (each(context, &letters[i]))
-            note_copy(store, letters[i].id);
-    return ERR_OK;
-}
-
-static enum err_kind store_load_dead_letters(void *self, int64_t id, struct dead_letter **out,
-                                             size_t *count, struct arena *arena, struct err *err)
-{
-    struct ledger_store *store = self;
-    const struct letter *first;
-    size_t found = 0;
-    enum err_kind kind = need_ledger(store, err);
-
-    if (kind != ERR_OK)
-        return kind;
-    first = ledger_find_letter(store->ledger, id);
-    *out = arena_array(arena, store->ledger->letter_count + 1, sizeof **out);
-    for (size_t i = 0; first != NULL && i < store->ledger->letter_count; i++) {
-        const struct letter *letter = store->ledger->letters[i];
-        bool same_key = first->dead.number > 0 && letter->dead.number > 0 &&
-                        view_equal(letter->dead.key, first->dead.key);
-
-        if (letter == first || same_key)
-            (*out)[found++] = copy_dead(letter, arena);
-    }
-    *count = found;
-    return ERR_OK;
-}
-
-static enum err_kind not_known(struct err *err)
-{
-    return err_set(err, ERR_RETRY, "this instance has not read the ledger: another one leads");
-}
-
-static enum err_kind store_list_dead_letters(void *self, int64_t after, int32_t limit,
-                                             void (*each)(void *context,
-                                                          const struct dead_letter *dead),
-                                             void *context, struct err *err)
-{
-    struct ledger_store *store = self;
-    AUTO(arena_clear) struct arena arena = {0};
-    struct dead_letter *found = arena_array(&arena, (size_t)limit, sizeof *found);
-    int32_t count = 0;
-    bool known;
-
-    pthread_mutex_lock(&store->lock);
-    known = store->ledger != NULL;
-    for (size_t i = 0; known && i < store->ledger->letter_count && count < limit; i++) {
-        struct letter without_value = *store->ledger->letters[i];
-
-        without_value.dead.value = VIEW_LITERAL("");
-        if (without_value.id > after)
-            found[count++] = copy_dead(&without_value, &arena);
-    }
-    pthread_mutex_unlock(&store->lock);
-    for (int32_t i = 0; i < count; i++)
-        each(context, &found[i]);
-    return known ? ERR_OK : not_known(err);
-}
-
-static enum err_kind store_find_dead_letter(void *self, int64_t id, const struct dead_letter **out,
-                                            struct arena *arena, struct err *err)
-{
-    struct ledger_store *store = self;
-    const struct letter *letter = NULL;
-    struct dead_letter *found = NULL;
-    bool known;
-
-    pthread_mutex_lock(&store->lock);
-    known = store->ledger != NULL;
-    if (known)
-        letter = ledger_find_letter(store->ledger, id);
-    if (letter != NULL) {
-        found = arena_alloc(arena, sizeof *found);
-        *found = copy_dead(letter, arena);
-    }
-    pthread_mutex_unlock(&store->lock);
-    *out = found;
-    return known ? ERR_OK : not_known(err);
-}
-
-/* Letters are sorted by their ids: the first of a key is the one that the others wait behind. */
-static bool is_first_of_key(const struct ledger *ledger, size_t place)
-{
-    const struct dead_letter *dead = &ledger->letters[place]->dead;
-
-    for (size_t i = 0; i < place; i++)
-        if (ledger->letters[i]->dead.number > 0 &&
-            view_equal(ledger->letters[i]->dead.key, dead->key))
-            return false;
-    return true;
-}
-
-static enum err_kind store_undecided(void *self, int64_t *ids, size_t max, size_t *count,
-                                     struct err *err)
-{
-    struct ledger_store *store = self;
-    bool known;
-
-    *count = 0;
-    pthread_mutex_lock(&store->lock);
-    known = store->ledger != NULL;
-    for (size_t i = 0; known && i < store->ledger->letter_count && *count < max; i++)
-        if (store->ledger->letters[i]->dead.reason == DEAD_UNDECIDED &&
-            is_first_of_key(store->ledger, i))
-            ids[(*count)++] = store->ledger->letters[i]->id;
-    pthread_mutex_unlock(&store->lock);
-    return known ? ERR_OK : not_known(err);
 }
 
 /* --- Opening and closing -------------------------------------------------------------------- */
@@ -944,9 +402,9 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
         store_close(store);
         return kind;
     }
-    metric_register(&documents_total);
-    metric_register(&reloads_total);
-    metric_register(&insert_time);
+    metric_register(&ledger_documents_total);
+    metric_register(&ledger_reloads_total);
+    metric_register(&ledger_insert_time);
     *out = (struct store){
         .self = store,
         .take_over = store_take_over,
@@ -957,16 +415,16 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
         .abandon = store_abandon,
         .session = store_session,
         .read_flow = store_read_flow,
-        .last_numbers = store_last_numbers,
-        .read = store_read,
-        .published = store_published,
-        .note_published = store_note_published,
-        .maintain = store_maintain,
-        .copy_dead_letters = store_copy_dead_letters,
-        .load_dead_letters = store_load_dead_letters,
-        .list_dead_letters = store_list_dead_letters,
-        .find_dead_letter = store_find_dead_letter,
-        .undecided = store_undecided,
+        .last_numbers = ledger_store_last_numbers,
+        .read = ledger_store_read,
+        .published = ledger_store_published,
+        .note_published = ledger_store_note_published,
+        .maintain = ledger_store_maintain,
+        .copy_dead_letters = ledger_store_copy_dead_letters,
+        .load_dead_letters = ledger_store_load_dead_letters,
+        .list_dead_letters = ledger_store_list_dead_letters,
+        .find_dead_letter = ledger_store_find_dead_letter,
+        .undecided = ledger_store_undecided,
         .close = store_close,
     };
     return ERR_OK;

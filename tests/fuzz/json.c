@@ -6,7 +6,7 @@
 
 static size_t look_at_tree(const struct json *node, size_t depth, struct arena *arena)
 {
-    struct view pointer = json_pointer(node, arena);
+    struct view pointer = json_pointer(node, NULL, arena);
     size_t values = 1;
     int64_t whole;
 

@@ -1,0 +1,281 @@
+#include "consumers/inventory/ledger_store_parts.h"
+#include "runtime/clock.h"
+
+#define COPY_AT_ONCE 100
+
+enum err_kind ledger_store_last_numbers(void *self, uint64_t *numbers, int32_t partitions,
+                                        struct err *err)
+{
+    struct ledger_store *store = self;
+
+    (void)err;
+    pthread_mutex_lock(&store->lock);
+    memcpy(numbers, store->last_numbers, (size_t)partitions * sizeof *numbers);
+    pthread_mutex_unlock(&store->lock);
+    return ERR_OK;
+}
+
+enum err_kind ledger_store_published(void *self, uint64_t *numbers, int32_t partitions,
+                                     struct err *err)
+{
+    struct ledger_store *store = self;
+
+    (void)err;
+    pthread_mutex_lock(&store->lock);
+    memcpy(numbers, store->published, (size_t)partitions * sizeof *numbers);
+    pthread_mutex_unlock(&store->lock);
+    return ERR_OK;
+}
+
+enum err_kind ledger_store_note_published(void *self, const uint64_t *numbers,
+                                          const int64_t *offsets, int32_t partitions,
+                                          struct err *err)
+{
+    struct ledger_store *store = self;
+
+    (void)err;
+    pthread_mutex_lock(&store->lock);
+    for (int32_t i = 0; i < partitions; i++)
+        if (offsets[i] >= 0) {
+            store->published[i] = numbers[i];
+            store->published_offsets[i] = offsets[i];
+        }
+    pthread_mutex_unlock(&store->lock);
+    return ERR_OK;
+}
+
+/* Copies, because each() may wait for others while the worker waits for the lock. */
+static size_t copy_recent(struct ledger_store *store, int32_t shard, uint64_t from,
+                          size_t max_bytes, struct journal_record **out, struct arena *arena)
+{
+    const struct recent_record *first, *record;
+    size_t count = 0, bytes = 0, i = 0;
+
+    pthread_mutex_lock(&store->lock);
+    first = recent_find(&store->recent, shard, from);
+    for (record = first; record != NULL && bytes < max_bytes;
+         record = record->next_in_shard, count++)
+        bytes += record->record.key.size + record->record.headers.size + record->record.value.size;
+    *out = arena_array(arena, count + 1, sizeof **out);
+    for (record = first; i < count; record = record->next_in_shard, i++)
+        (*out)[i] = (struct journal_record){
+            .shard = shard,
+            .number = record->record.number,
+            .key = arena_view(arena, record->record.key),
+            .headers = arena_view(arena, record->record.headers),
+            .value = arena_view(arena, record->record.value),
+        };
+    pthread_mutex_unlock(&store->lock);
+    return count;
+}
+
+enum err_kind ledger_store_read(void *self, int32_t shard, uint64_t from, size_t max_bytes,
+                                void (*each)(void *context, const struct journal_record *record),
+                                void *context, struct err *err)
+{
+    struct ledger_store *store = self;
+    AUTO(arena_clear) struct arena arena = {0};
+    struct journal_record *records;
+    uint64_t last;
+    size_t count = copy_recent(store, shard, from, max_bytes, &records, &arena);
+
+    for (size_t i = 0; i < count; i++)
+        each(context, &records[i]);
+    pthread_mutex_lock(&store->lock);
+    last = store->last_numbers[shard];
+    pthread_mutex_unlock(&store->lock);
+    if (count > 0 || from > last)
+        return ERR_OK;
+    return chain_read_records(store->relay, shard, from, max_bytes, each, context, err);
+}
+
+/* Only the writer trims: it knows what is published. */
+enum err_kind ledger_store_maintain(void *self, struct err *err)
+{
+    struct ledger_store *store = self;
+    AUTO(arena_clear) struct arena arena = {0};
+    size_t bytes = (size_t)store->partitions * sizeof *store->published;
+    uint64_t *published = arena_alloc(&arena, bytes);
+    bool leads;
+
+    pthread_mutex_lock(&store->lock);
+    leads = store->ledger != NULL && store->epoch != 0 && store->ledger->epoch == store->epoch;
+    memcpy(published, store->published, bytes);
+    pthread_mutex_unlock(&store->lock);
+    return leads ? chain_trim(store->relay, published, store->partitions, clock_utc_us(), err)
+                 : ERR_OK;
+}
+
+/* --- Dead letters --------------------------------------------------------------------------- */
+
+/* What the interface of stores calls a dead letter: views into the ledger. */
+static struct dead_letter dead_of(const struct letter *letter)
+{
+    struct dead_letter dead = letter->dead;
+
+    dead.id = letter->id;
+    dead.set_aside_us = letter->time_us;
+    dead.copied = letter->copied;
+    return dead;
+}
+
+static struct dead_letter copy_dead(const struct letter *letter, struct arena *arena)
+{
+    const struct dead_letter dead = dead_of(letter);
+
+    return dead_letter_copy(&dead, arena);
+}
+
+static size_t letters_to_copy(struct ledger_store *store, struct dead_letter *out,
+                              struct arena *arena)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&store->lock);
+    for (size_t i = 0;
+         store->ledger != NULL && i < store->ledger->letter_count && count < COPY_AT_ONCE; i++) {
+        const struct letter *letter = store->ledger->letters[i];
+
+        if (letter->copied)
+            continue;
+        out[count++] = copy_dead(letter, arena);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return count;
+}
+
+static void note_copy(struct ledger_store *store, int64_t id)
+{
+    struct letter *letter;
+
+    pthread_mutex_lock(&store->lock);
+    letter = store->ledger != NULL ? ledger_find_letter(store->ledger, id) : NULL;
+    if (letter != NULL) {
+        letter->copied = true;
+        store->copied = mem_grow(store->copied, store->copied_count + 1, sizeof *store->copied);
+        store->copied[store->copied_count++] = id;
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
+enum err_kind ledger_store_copy_dead_letters(void *self,
+                                             bool (*each)(void *context,
+                                                          const struct dead_letter *dead),
+                                             void *context, struct err *err)
+{
+    struct ledger_store *store = self;
+    AUTO(arena_clear) struct arena arena = {0};
+    struct dead_letter letters[COPY_AT_ONCE];
+    size_t count = letters_to_copy(store, letters, &arena);
+
+    (void)err;
+    for (size_t i = 0; i < count; i++)
+        if (each(context, &letters[i]))
+            note_copy(store, letters[i].id);
+    return ERR_OK;
+}
+
+enum err_kind ledger_store_load_dead_letters(void *self, int64_t id, struct dead_letter **out,
+                                             size_t *count, struct arena *arena, struct err *err)
+{
+    struct ledger_store *store = self;
+    const struct letter *first;
+    size_t found = 0;
+    enum err_kind kind = ledger_store_need(store, err);
+
+    if (kind != ERR_OK)
+        return kind;
+    first = ledger_find_letter(store->ledger, id);
+    *out = arena_array(arena, store->ledger->letter_count + 1, sizeof **out);
+    for (size_t i = 0; first != NULL && i < store->ledger->letter_count; i++) {
+        const struct letter *letter = store->ledger->letters[i];
+        bool same_key = first->dead.number > 0 && letter->dead.number > 0 &&
+                        view_equal(letter->dead.key, first->dead.key);
+
+        if (letter == first || same_key)
+            (*out)[found++] = copy_dead(letter, arena);
+    }
+    *count = found;
+    return ERR_OK;
+}
+
+static enum err_kind not_known(struct err *err)
+{
+    return err_set(err, ERR_RETRY, "this instance has not read the ledger: another one leads");
+}
+
+enum err_kind ledger_store_list_dead_letters(void *self, int64_t after, int32_t limit,
+                                             void (*each)(void *context,
+                                                          const struct dead_letter *dead),
+                                             void *context, struct err *err)
+{
+    struct ledger_store *store = self;
+    AUTO(arena_clear) struct arena arena = {0};
+    struct dead_letter *found = arena_array(&arena, (size_t)limit, sizeof *found);
+    int32_t count = 0;
+    bool known;
+
+    pthread_mutex_lock(&store->lock);
+    known = store->ledger != NULL;
+    for (size_t i = 0; known && i < store->ledger->letter_count && count < limit; i++) {
+        struct letter without_value = *store->ledger->letters[i];
+
+        without_value.dead.value = VIEW_LITERAL("");
+        if (without_value.id > after)
+            found[count++] = copy_dead(&without_value, &arena);
+    }
+    pthread_mutex_unlock(&store->lock);
+    for (int32_t i = 0; i < count; i++)
+        each(context, &found[i]);
+    return known ? ERR_OK : not_known(err);
+}
+
+enum err_kind ledger_store_find_dead_letter(void *self, int64_t id, const struct dead_letter **out,
+                                            struct arena *arena, struct err *err)
+{
+    struct ledger_store *store = self;
+    const struct letter *letter = NULL;
+    struct dead_letter *found = NULL;
+    bool known;
+
+    pthread_mutex_lock(&store->lock);
+    known = store->ledger != NULL;
+    if (known)
+        letter = ledger_find_letter(store->ledger, id);
+    if (letter != NULL) {
+        found = arena_alloc(arena, sizeof *found);
+        *found = copy_dead(letter, arena);
+    }
+    pthread_mutex_unlock(&store->lock);
+    *out = found;
+    return known ? ERR_OK : not_known(err);
+}
+
+/* Letters are sorted by their ids: the first of a key is the one that the others wait behind. */
+static bool is_first_of_key(const struct ledger *ledger, size_t place)
+{
+    const struct dead_letter *dead = &ledger->letters[place]->dead;
+
+    for (size_t i = 0; i < place; i++)
+        if (ledger->letters[i]->dead.number > 0 &&
+            view_equal(ledger->letters[i]->dead.key, dead->key))
+            return false;
+    return true;
+}
+
+enum err_kind ledger_store_undecided(void *self, int64_t *ids, size_t max, size_t *count,
+                                     struct err *err)
+{
+    struct ledger_store *store = self;
+    bool known;
+
+    *count = 0;
+    pthread_mutex_lock(&store->lock);
+    known = store->ledger != NULL;
+    for (size_t i = 0; known && i < store->ledger->letter_count && *count < max; i++)
+        if (store->ledger->letters[i]->dead.reason == DEAD_UNDECIDED &&
+            is_first_of_key(store->ledger, i))
+            ids[(*count)++] = store->ledger->letters[i]->id;
+    pthread_mutex_unlock(&store->lock);
+    return known ? ERR_OK : not_known(err);
+}
