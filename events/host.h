@@ -93,7 +93,6 @@ struct host {
     void *context;
     char source[80];     /* "orders", "inventory/main" */
     char ops_source[80]; /* "ops/orders": of what operators do here */
-    char ops_ce_source[96];
     int32_t partitions;
     struct schema_ids *ids;
     struct store store;

@@ -427,7 +427,7 @@ static enum err_kind check_topics(struct host *host, struct err *err)
 static enum err_kind compare_with_own_topic(struct host *host, struct err *err)
 {
     return own_topic_check(setting_text("TRADEWIND_KAFKA"), topic_name(host->part->publishes),
-                           host->partitions, &host->store, err);
+                           host->part->name, host->partitions, &host->store, err);
 }
 
 static enum err_kind check_own_topic(struct host *host, struct err *err)
@@ -467,7 +467,7 @@ static enum err_kind start_relay(struct host *host, struct err *err)
         .partitions = host->partitions,
         .shared_topic = topic_name(TOPIC_OPS),
         .shared_partition = host_shard_of(host, view_str(host->part->name)),
-        .shared_source = host->ops_ce_source,
+        .shared_source = host->ops_source,
         .follows_lead = host->part->lead_topic != NULL,
         .store = &host->store,
         .stop = relay_cannot_go_on,
@@ -686,7 +686,6 @@ int part_main(const struct part *part, int argc, char **argv)
     snprintf(host.source, sizeof host.source, part->ledger != NULL ? "%s/%s" : "%s", part->name,
              part->ledger != NULL ? part->ledger : "");
     snprintf(host.ops_source, sizeof host.ops_source, "ops/%s", part->name);
-    snprintf(host.ops_ce_source, sizeof host.ops_ce_source, "/tradewind/%s", host.ops_source);
     inbox_init(&host.inbox);
     pthread_mutex_init(&host.query_lock, NULL);
     pthread_cond_init(&host.query_ready, NULL);

@@ -1,5 +1,6 @@
 #include "ops/group.h"
 
+#include "events/catalog.h"
 #include "ops/group_kafka.h"
 #include "ops/part_client.h"
 #include "runtime/clock.h"
@@ -170,6 +171,14 @@ static void ask_part(struct group *out, struct groups *groups, struct arena *are
 /* --- How far behind -----------------------------------------------------------------------------
  */
 
+/* "" of a topic that is none of ours: its records have no numbers. */
+static const char *writer_of(const char *topic)
+{
+    enum topic ours = topic_from_name(topic);
+
+    return ours != TOPIC_NONE ? topic_writer(ours) : "";
+}
+
 static enum err_kind read_numbers(struct group *group, struct groups *groups,
                                   struct group_look *looks, struct err *err)
 {
@@ -181,6 +190,7 @@ static enum err_kind read_numbers(struct group *group, struct groups *groups,
 
         looks[i] = (struct group_look){
             .topic = place->topic,
+            .writer = writer_of(place->topic),
             .partition = place->partition,
             .from = from > place->low ? from : place->low,
             .until = place->is_counted ? place->end : 0,
@@ -219,6 +229,7 @@ static enum err_kind read_ages(struct group *group, struct groups *groups, struc
             place->lag = place->end > from ? place->end - from : 0;
         looks[i] = (struct group_look){
             .topic = place->topic,
+            .writer = writer_of(place->topic),
             .partition = place->partition,
             .from = from,
             .until = place->lag > 0 && from < place->end ? from + 1 : 0,

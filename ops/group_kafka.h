@@ -25,6 +25,7 @@ enum err_kind group_kafka_ends(rd_kafka_t *client, struct group_place *places, s
 /* Some records of one partition, to be looked at. */
 struct group_look {
     const char *topic;
+    const char *writer; /* the part whose topic it is */
     int32_t partition;
     int64_t from, until; /* offsets; nothing when from is not below until */
     uint64_t highest;    /* number among them */

@@ -437,8 +437,19 @@ static void feed_order(struct world *world, struct world_order *order, const str
 static const char *where(struct world *world, const struct record *record)
 {
     return arena_printf(world->arena, "%s/%d at %" PRId64 ": %s", record->topic_name,
-                        record->partition, record->offset, record->why.text)
+                        record->partition, record->offset,
+                        record->why.text[0] != '\0' ? record->why.text : "of another partition")
         .data;
+}
+
+/* Is its number one of the stream in whose partition it lies? The shard of ops events is none of the
+ * topic's partitions. */
+static bool is_numbered_here(const struct record *record)
+{
+    const struct envelope *envelope = &record->envelope;
+
+    return envelope->number > 0 && envelope->source.size > 0 &&
+           (record->topic == TOPIC_OPS || envelope->shard == record->partition);
 }
 
 void world_feed(struct world *world, const struct record *record, uint64_t fingerprint)
@@ -447,7 +458,7 @@ void world_feed(struct world *world, const struct record *record, uint64_t finge
     struct world_order *order;
 
     world->record_count++;
-    if (envelope->number == 0 || envelope->source.size == 0) {
+    if (!is_numbered_here(record)) {
         if (world->not_events++ == 0)
             world->not_event = where(world, record);
         return;

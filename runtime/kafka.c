@@ -169,17 +169,50 @@ enum err_kind kafka_err_kind(rd_kafka_resp_err_t code)
 
 /* --- Headers -------------------------------------------------------------------------------- */
 
-uint64_t kafka_record_number(const rd_kafka_message_t *message)
+static struct view header_of(const rd_kafka_headers_t *headers, const char *name)
 {
-    rd_kafka_headers_t *headers;
     const void *value;
     size_t size;
-    int64_t number;
 
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        rd_kafka_header_get_last(headers, KAFKA_NUMBER_HEADER, &value, &size) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR ||
-        value == NULL || !view_to_int64(view_of(value, size), &number) || number < 1)
+    return rd_kafka_header_get_last(headers, name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                   value != NULL
+               ? view_of(value, size)
+               : VIEW_NONE;
+}
+
+/* The integer behind the last '/', which is cut off with it. */
+static bool take_last(struct view *id, int64_t *out)
+{
+    size_t at = id->size;
+
+    while (at > 0 && id->data[at - 1] != '/')
+        at--;
+    if (at == 0 || !view_to_int64(view_of(id->data + at, id->size - at), out))
+        return false;
+    id->size = at - 1;
+    return true;
+}
+
+static bool is_of(struct view text, const char *source)
+{
+    size_t size = strlen(source);
+
+    return text.size >= size && memcmp(text.data, source, size) == 0 &&
+           (text.size == size || text.data[size] == '/');
+}
+
+uint64_t kafka_record_number(const rd_kafka_message_t *message, const char *source, int32_t shard)
+{
+    rd_kafka_headers_t *headers;
+    struct view id;
+    int64_t number, place, sequence;
+
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    id = header_of(headers, "ce_id");
+    if (!take_last(&id, &number) || number < 1 || !take_last(&id, &place) || place != shard ||
+        !is_of(id, source) || !view_to_int64(header_of(headers, "ce_sequence"), &sequence) ||
+        sequence != number)
         return 0;
     return (uint64_t)number;
 }

@@ -40,11 +40,12 @@ enum err_kind kafka_open_producer(rd_kafka_t **out, const char *brokers,
 /** Which kind a library error is. */
 enum err_kind kafka_err_kind(rd_kafka_resp_err_t code);
 
-/* The header that carries a record's number (CloudEvents' sequence extension), 20 digits. */
-#define KAFKA_NUMBER_HEADER "ce_sequence"
-
-/** The number a record carries; 0: none, or no number. */
-uint64_t kafka_record_number(const rd_kafka_message_t *message);
+/**
+ * The number of a record in the sequence of a source ("orders": also of its ledgers, as in
+ * "inventory/main") and shard: the last of its ce_id "orders/7/42", said again by ce_sequence. 0:
+ * it has none there. What somebody has copied from another shard or topic takes nobody's number.
+ */
+uint64_t kafka_record_number(const rd_kafka_message_t *message, const char *source, int32_t shard);
 
 /** Append the headers of a message as a header block (runtime/headers.h). */
 void kafka_headers_to_block(const rd_kafka_message_t *message, struct buf *out);

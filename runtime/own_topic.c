@@ -8,13 +8,18 @@
 /* Behind its last number a partition may hold a few records that have none, from strangers. */
 #define LAST_RECORDS 16
 
+struct seen {
+    const char *source;
+    uint64_t *highest; /* by partition */
+};
+
 static bool note_number(void *context, const rd_kafka_message_t *message)
 {
-    uint64_t *highest = context;
-    uint64_t number = kafka_record_number(message);
+    const struct seen *seen = context;
+    uint64_t number = kafka_record_number(message, seen->source, message->partition);
 
-    if (number > highest[message->partition])
-        highest[message->partition] = number;
+    if (number > seen->highest[message->partition])
+        seen->highest[message->partition] = number;
     return true;
 }
 
@@ -45,17 +50,18 @@ static enum err_kind read_ends(const char *brokers, const char *topic, int32_t p
 }
 
 /* The topic before the store: whatever the topic holds was committed before. */
-enum err_kind own_topic_check(const char *brokers, const char *topic, int32_t partitions,
-                              struct store *store, struct err *err)
+enum err_kind own_topic_check(const char *brokers, const char *topic, const char *source,
+                              int32_t partitions, struct store *store, struct err *err)
 {
     size_t count = (size_t)partitions;
     int32_t *numbers = mem_alloc(count * sizeof *numbers);
     int64_t *starts = mem_alloc(count * sizeof *starts);
     uint64_t *highest = mem_alloc(2 * count * sizeof *highest), *given = highest + count;
+    struct seen seen = {source, highest};
     enum err_kind kind = read_ends(brokers, topic, partitions, numbers, starts, err);
 
     if (kind == ERR_OK)
-        kind = kafka_read_to_end(brokers, topic, numbers, starts, count, note_number, highest, err);
+        kind = kafka_read_to_end(brokers, topic, numbers, starts, count, note_number, &seen, err);
     if (kind == ERR_OK)
         kind = store->last_numbers(store->self, given, partitions, err);
     for (size_t i = 0; i < count && kind == ERR_OK; i++)

@@ -12,7 +12,7 @@
  * Errors  ERR_STOP: the database is older
  *         ERR_RETRY: broker or store do not answer
  */
-enum err_kind own_topic_check(const char *brokers, const char *topic, int32_t partitions,
-                              struct store *store, struct err *err);
+enum err_kind own_topic_check(const char *brokers, const char *topic, const char *source,
+                              int32_t partitions, struct store *store, struct err *err);
 
 #endif

@@ -25,7 +25,7 @@ struct relay_options {
     int32_t partitions;
     const char *shared_topic;
     int32_t shared_partition;
-    const char *shared_source; /* its ce_source there */
+    const char *shared_source; /* its name there: "ops/orders" */
     bool follows_lead;         /* relays all shards while relay_lead says so, instead of by group */
     struct store *store;
     /* Called on the relay's thread when it cannot go on (the database is older than the topic). */

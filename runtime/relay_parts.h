@@ -57,6 +57,11 @@ static inline const char *relay_topic_of(const struct relay *relay, int32_t shar
     return relay_is_shared(relay, shard) ? relay->options.shared_topic : relay->options.topic;
 }
 
+static inline const char *relay_source_of(const struct relay *relay, int32_t shard)
+{
+    return relay_is_shared(relay, shard) ? relay->options.shared_source : relay->options.part;
+}
+
 static inline int32_t relay_place_of(const struct relay *relay, int32_t shard)
 {
     return relay_is_shared(relay, shard) ? relay->options.shared_partition : shard;

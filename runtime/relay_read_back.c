@@ -38,28 +38,15 @@ static bool note_last(void *context, const rd_kafka_message_t *message)
     return true;
 }
 
-static bool is_from(const rd_kafka_message_t *message, const char *source)
-{
-    rd_kafka_headers_t *headers;
-    const void *value;
-    size_t size;
-
-    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           rd_kafka_header_get_last(headers, "ce_source", &value, &size) ==
-               RD_KAFKA_RESP_ERR_NO_ERROR &&
-           value != NULL && view_equals(view_of(value, size), source);
-}
-
 static bool note_number(void *context, const rd_kafka_message_t *message)
 {
     struct read_back *back = context;
-    uint64_t number = kafka_record_number(message);
+    size_t i = index_of(back, message->partition);
+    uint64_t number = kafka_record_number(message, relay_source_of(back->relay, back->shards[i]),
+                                          back->shards[i]);
 
-    if (relay_is_shared(back->relay, back->shards[0]) &&
-        !is_from(message, back->relay->options.shared_source))
-        return true;
     if (number > 0)
-        number_run_read(&back->runs[index_of(back, message->partition)], number, message->offset);
+        number_run_read(&back->runs[i], number, message->offset);
     return true;
 }
 

@@ -2,7 +2,7 @@
 Each is set aside as it was, with the reason and the place where it lay, in the part's own store and in the dead-letter
 topic; the partition goes on, and no part ends or turns in circles."""
 
-from records import again, forget_last, headers_of, mark, renumbered, rubbish
+from records import again, forget_last, headers_of, mark, number_of, renumbered, rubbish
 
 READERS = ("payment", "fraud", "inventory")
 TOPIC = "shop.orders.v1"
@@ -38,6 +38,43 @@ def test_rubbish_is_set_aside_and_the_partition_goes_on(shop):
     in_one_partition = [shop.order((mug, 1)) for _ in range(24)]
     shop.wait_for_all(in_one_partition, "fulfilled")
     assert {part: shop.stack.pid(part) for part in READERS} == pids
+
+
+def test_a_copy_in_the_wrong_place_takes_nobodys_number(shop):
+    """Somebody copies records of another partition and of another topic, under the number that comes next here."""
+    stack = shop.stack
+    mug = shop.product(stock=100)
+    orders = [shop.order((mug, 1)) for _ in range(24)]
+    shop.wait_for_all(orders, "fulfilled")
+    *_, last = shop.records(TOPIC, orders[0])
+    next_number = max(map(number_of, partition_of(stack, last))) + 1
+    elsewhere = next(record for order in orders for record in shop.records(TOPIC, order) if not_beside(record, last))
+    payment = shop.records("shop.payments.v1", orders[0])[-1]
+
+    written = {}
+    for stray in (elsewhere, payment):
+        key, value, headers = stray.key(), stray.value(), renumbered(stray, next_number)
+        written[stack.produce(TOPIC, value, key=key, headers=headers, partition=last.partition())] = (key, value)
+    stack.restart("orders")  # it reads its own log back
+    stack.wait_ready("orders")
+
+    shop.wait_for_all([shop.order((mug, 1)) for _ in range(24)], "fulfilled")
+    for part in READERS:
+        letters = stack.wait_until(lambda: set_aside(shop, part, written), what=f"{part} having set both aside")
+        assert {letter["reason"] for letter in letters.values()} == {"no_number"}
+    assert max(map(number_of, own(partition_of(stack, last)))) > next_number
+
+
+def partition_of(stack, record):
+    return [other for other in stack.consume(record.topic()) if other.partition() == record.partition()]
+
+
+def own(records):
+    return [record for record in records if headers_of(record)["ce_id"].startswith(f"orders/{record.partition()}/")]
+
+
+def not_beside(record, other):
+    return record.partition() != other.partition()
 
 
 def set_aside(shop, part, written):

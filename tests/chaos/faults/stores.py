@@ -1,0 +1,51 @@
+"""Faults of what a part keeps: its database as it was before."""
+
+import subprocess
+import time
+
+from local_stack import Failed
+
+from .bench import kind
+
+REBUILT_S = 240  # with the other faults that strike meanwhile
+KEPT = ("catalog", "payment", "fraud", "email", "analytics")  # orders has promised what only its database may know
+SILENT = "analytics"  # it publishes nothing, so nothing tells that its database is old: it reads on from there
+
+
+@kind(KEPT, (3, 8))
+def database_restored(bench, fault):
+    """Somebody puts a backup back. The part sees that its topic knows more, and does not start until it is rebuilt."""
+    part = fault.target
+    backup = bench.stack.wait_until(lambda: dump(bench.stack, part), 60, f"a backup of {part}")
+    time.sleep(fault.seconds)
+    programs = (part, f"{part}-2")
+    for program in programs:
+        bench.stack.stop(program)
+    try:
+        bench.stack.wait_until(lambda: restore(bench.stack, part, backup), 60, f"the backup of {part} being back")
+    finally:
+        for program in programs:
+            bench.stack.start(program)
+    if part != SILENT:
+        bench.stack.wait_until(lambda: rebuilt(bench.stack, part), REBUILT_S, f"{part} being rebuilt")
+
+
+def dump(stack, part):
+    """None while the server is away."""
+    command = ["pg_dump", "--no-owner", "--schema=public", stack.database_uri(part)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout if done.returncode == 0 else None
+
+
+def restore(stack, part, backup):
+    """All of it or nothing."""
+    text = "drop schema public cascade;\n" + backup
+    command = ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "--single-transaction", "-f", "-", stack.database_uri(part)]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    if done.returncode != 0 and "connect" not in done.stderr and "terminat" not in done.stderr:
+        raise Failed(f"restoring {part}: {done.stderr}")
+    return done.returncode == 0
+
+
+def rebuilt(stack, part):
+    return stack.run_tradewind("replay", part, "--swap").returncode == 0
