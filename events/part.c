@@ -178,13 +178,13 @@ static size_t run_checks(struct host *host, struct check checks[4])
 {
     size_t count = 0;
     bool leads_or_shares = host->part->lead_topic == NULL || atomic_load(&host->leads);
+    bool flowing = atomic_load(&host->flowing); /* before, the relay is still being made */
 
-    checks[count++] = (struct check){"started", atomic_load(&host->flowing),
-                                     "its servers answer and its database is migrated"};
-    checks[count++] = (struct check){"store", atomic_load(&host->storing), "commits go through"};
     checks[count++] =
-        (struct check){"broker", host->relay != NULL && relay_is_connected(host->relay),
-                       "the broker acknowledges records"};
+        (struct check){"started", flowing, "its servers answer and its database is migrated"};
+    checks[count++] = (struct check){"store", atomic_load(&host->storing), "commits go through"};
+    checks[count++] = (struct check){"broker", flowing && relay_is_connected(host->relay),
+                                     "the broker acknowledges records"};
     if (host->part->input_count > 0)
         checks[count++] =
             (struct check){"consumer", atomic_load(&host->assigned) && leads_or_shares,
