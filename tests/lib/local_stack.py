@@ -59,19 +59,22 @@ class Stack:
             raise Failed(f"stack {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def up(self, *, servers_only=False, registry=False, instances=None, settings=None, wait_s=60):
+    def up(self, *, servers_only=False, registry=False, instances=None, settings=None, under=None, wait_s=60):
         """Start what does not run. settings hold from now on, {"TRADEWIND_X": value} for all parts or
-        {"orders:TRADEWIND_X": value} for one; value None forgets one. Parts whose settings change are started anew."""
+        {"orders:TRADEWIND_X": value} for one; value None forgets one. under is what parts run under from now on,
+        {"orders": "valgrind -q"}; "" ends it. Parts of which something changes are started anew."""
         words = ["--servers"] * servers_only + ["--registry"] * registry
         words += ["--instances", str(instances)] if instances else []
         for name, value in (settings or {}).items():
             words += ["--unset", name] if value is None else ["--set", f"{name}={value}"]
+        for part, command in (under or {}).items():
+            words += ["--under", f"{part}:{command}"]
         self.command("up", *words)
         self.__dict__.pop("settings", None)
         self.is_whole = False
         if not servers_only:
             self.command("wait", "--timeout", str(wait_s))
-            self.is_whole = not settings
+            self.is_whole = not settings and not under
 
     def whole(self):
         """Start what a test before has stopped. Costs nothing when none has."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import asdict, dataclass, field
 
 from .layout import StackError
@@ -12,11 +13,16 @@ class Options:
     registry: bool = False
     instances: int = 1
     settings: dict = field(default_factory=dict)  # that stand before the stack's own: NAME or PART:NAME to its value
+    under: dict = field(default_factory=dict)  # part, or "" for those not named, to the command that runs it
 
     def settings_of(self, part_name):
         """Those for everybody ("") or only for one part."""
         named = ((key.rpartition(":"), value) for key, value in self.settings.items())
         return {name: value for (part, _, name), value in named if part == part_name}
+
+    def command_over(self, part_name):
+        """The words before a part's program: a debugger, a checker, `env`."""
+        return shlex.split(self.under.get(part_name, self.under.get("", "")))
 
 
 def _path(layout):
@@ -43,3 +49,9 @@ def parse_setting(text):
     if re.search(r"[\"\n\\]", value):
         raise StackError(f"setting {name}: a value has no quotes, backslashes or line ends")
     return name, value
+
+
+def parse_under(text):
+    """[PART:]COMMAND; an empty command ends it."""
+    match = re.fullmatch(r"(?:([a-z]+):)?([^\n]*)", text)
+    return match[1] or "", match[2]

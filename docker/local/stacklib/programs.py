@@ -19,7 +19,7 @@ def _part_program(layout, options, parts, part, instance):
     if binary is None:
         return Program(name, [], [port], part=part, missing=f"{part.program} is not built in {layout.build}")
     settings = part_settings(layout, options, parts, part, instance)
-    command = [str(layout.installed(binary))]
+    command = [*options.command_over(part.name), str(layout.installed(binary))]
     files = [binary, SCHEMAS]
     return Program(name, command, [port], environment=settings, made_from=[binary], installs=files, part=part)
 
