@@ -42,6 +42,42 @@ struct token_verifier {
     struct remembered *remembered;
 };
 
+/* --- Memory ---------------------------------------------------------------------------------- */
+
+/* Without memory cjose calls a good signature wrong, or crashes: somebody would be turned away who
+ * has a right to come in. With memory from us the process ends instead, as it does elsewhere. */
+
+static void *crypto_alloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return mem_alloc(size);
+}
+
+static void *crypto_grow(void *old, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (size > 0)
+        return mem_grow(old, size, 1);
+    free(old);
+    return NULL;
+}
+
+static void crypto_free(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(memory);
+}
+
+/* cjose hands them on to jansson and libcrypto, which takes no other memory once it has some: so
+ * before main. */
+__attribute__((constructor)) static void bring_memory(void)
+{
+    cjose_set_alloc_ex_funcs(crypto_alloc, crypto_grow, crypto_free);
+}
+
 /* --- Keys ------------------------------------------------------------------------------------ */
 
 static void keys_free(struct token_key *keys, size_t count)
