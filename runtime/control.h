@@ -23,7 +23,7 @@ struct control {
     enum control_type type;
     struct view source; /* the writer: "orders" */
     struct view from;   /* who speaks: an instance */
-    bool paused;        /* CONTROL_PUBLISHED: an operator has it read nothing, so it answers nothing */
+    bool paused; /* CONTROL_PUBLISHED: an operator has it read nothing, so it answers nothing */
     /* CONTROL_PUBLISHED: one entry a shard; else one entry */
     const int32_t *shards;
     const uint64_t *numbers;

@@ -20,6 +20,7 @@ from load import Door, Load, Orders  # noqa: E402
 from confluent_kafka import KafkaException  # noqa: E402
 from local_stack import Failed, Stack  # noqa: E402
 from network import Network  # noqa: E402
+from preload import Preload  # noqa: E402
 
 RATE = 200  # orders a second that a release build bears on two cores while things fail
 AT_ONCE = 4  # faults that strike side by side
@@ -124,10 +125,12 @@ def run(stack, seed, orders, count, rate=RATE, only=None):
     folder = stack.state / "chaos"
     folder.mkdir(exist_ok=True)
     (folder / "plan.json").write_text(json.dumps([fault.as_json() for fault in planned], indent=1) + "\n")
+    library = stack.build / "tests" / "chaos" / "chaos-preload.so"
+    preload = Preload(folder / "preload", library, struck_by(planned, ("clock_", "died_")))
     network = Network(stack)
     try:
-        stack.up(instances=2, settings=network.settings(), wait_s=120)
-        strikes = Strikes(faults.Bench(stack, network), planned)
+        stack.up(instances=2, settings={**network.settings(), **preload.settings()}, wait_s=120)
+        strikes = Strikes(faults.Bench(stack, network, preload), planned)
         told = under_load(stack, network, strikes, Orders(orders, rate, seed), folder / "promises")
         come_to_rest(stack)
         say("what was promised is looked at")
@@ -137,6 +140,11 @@ def run(stack, seed, orders, count, rate=RATE, only=None):
         network.close()
     print(report(strikes, found))
     return strikes.struck, found
+
+
+def struck_by(planned, kinds):
+    """The parts that faults whose kind begins so are for."""
+    return sorted({fault.target.split()[0] for fault in planned if fault.kind.startswith(kinds)})
 
 
 def under_load(stack, network, strikes, orders, path):

@@ -47,6 +47,7 @@ class Stack:
         if build:
             self.environment["TRADEWIND_BUILD"] = str(build)
         self.state = Path(self.environment["TRADEWIND_STATE"])
+        self.build = Path(self.environment.get("TRADEWIND_BUILD", CHECKOUT / "build"))
         self.is_whole = False  # everything was started, and nothing was stopped, killed or changed since
         self.session = requests.Session()
 
@@ -249,9 +250,8 @@ class Stack:
 
     def run_tradewind(self, *arguments, settings=None, timeout=120):
         """The built command as it ended: returncode, stdout, stderr."""
-        build = Path(self.environment.get("TRADEWIND_BUILD", CHECKOUT / "build"))
         environment = {**os.environ, **self.settings, **(settings or {})}
-        command = [build / "ops" / "tradewind", *map(str, arguments)]
+        command = [self.build / "ops" / "tradewind", *map(str, arguments)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
 
     def tradewind(self, *arguments, as_json=None, timeout=120):

@@ -37,8 +37,8 @@ class Missed(Exception):
 
 
 class Bench:
-    def __init__(self, stack, network):
-        self.stack, self.network = stack, network
+    def __init__(self, stack, network, preload):
+        self.stack, self.network, self.preload = stack, network, preload
         self.poison = set()  # (part, place) of the records that have to be set aside
         self.poisoned = set()  # (topic, partition) where they are
 
@@ -74,6 +74,7 @@ class Bench:
     def heal(self):
         """Everything runs and behaves, whatever a fault has left."""
         self.network.heal()
+        self.preload.heal()
         self.stack.up(wait_s=120)
         self.provider(**WELL)
         self.mails("accept")

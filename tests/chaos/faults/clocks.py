@@ -10,8 +10,8 @@ from .bench import PARTS, kind
 def clock_stepped(bench, fault):
     """A machine's clock leaps, forward or back, and some seconds later somebody sets it right, which is a leap too."""
     step = random.Random(fault.seed).choice((-600, -90, -20, 20, 90, 600))
-    bench.clocks.set(fault.target, step)
+    bench.preload.set_clock(fault.target, step)
     try:
         time.sleep(fault.seconds)
     finally:
-        bench.clocks.set(fault.target, 0)
+        bench.preload.set_clock(fault.target, 0)
