@@ -498,6 +498,18 @@ static enum err_kind set_up(struct http_server *server, struct err *err)
     return ERR_OK;
 }
 
+/* Without memory evhttp calls a good request a bad one (400). With memory from us the process ends
+ * instead, and whoever asked asks again. */
+static void *library_alloc(size_t size)
+{
+    return mem_grow(NULL, size, 1);
+}
+
+static void *library_grow(void *old, size_t size)
+{
+    return mem_grow(old, size, 1);
+}
+
 static bool needs_verifier(const struct http_route *routes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -517,6 +529,7 @@ enum err_kind http_server_start(struct http_server **out, const char *address,
     assert(verifier != NULL || !needs_verifier(routes, route_count));
     signal(SIGPIPE, SIG_IGN); /* a client that left is an error of write, not the end */
     pthread_mutex_init(&server->lock, NULL);
+    event_set_mem_functions(library_alloc, library_grow, free); /* before libevent has any */
     event_set_log_callback(on_libevent_log);
     server->rules =
         (struct http_rules){.routes = routes, .route_count = route_count, .verifier = verifier};

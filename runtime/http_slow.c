@@ -1,10 +1,7 @@
 #include "runtime/http_slow.h"
 
 #include "runtime/bytes.h"
-
-#include <uthash.h>
-
-#include <stdlib.h>
+#include "runtime/hash.h"
 
 /* The table keeps the order in which they began. */
 struct http_reading {

@@ -1,11 +1,10 @@
 #include "consumers/payment/payment_calls.h"
 
 #include "runtime/clock.h"
+#include "runtime/hash.h"
 #include "runtime/http_client.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
-
-#include <uthash.h>
 
 #include <assert.h>
 #include <pthread.h>

@@ -1,8 +1,9 @@
-/* Counting faults: the k-th request for memory fails, for every k on an order's way (order_path.c),
+/* Counting faults: the k-th request for memory fails, for every k on an order's way (order_path.c)
+ * and on a request's (http_path.c),
  * ours and those of the libraries. Three ends are good: the process ends and says that there was no
  * memory; it says "try again" or "this process cannot go on"; or it comes out with the same events
  * and the same mail. A crash is none, and neither is to call the input bad: that would refuse an
- * order, or make a dead letter, for want of memory. TAP: a result a length of the order. */
+ * order, or make a dead letter, for want of memory. TAP: a result a way. */
 #include "runtime/token.h"
 #include "tests/faults/fail.h"
 #include "tests/faults/order_path.h"
@@ -22,6 +23,21 @@ struct outcome {
     uint64_t digest;
     char text[sizeof((struct err *)0)->text];
 };
+
+/* What is walked, apart in a process for each call that fails. */
+struct way {
+    const char *name;
+    enum err_kind (*walk)(uint64_t *digest, const struct road *road, size_t lines, struct err *err);
+    size_t lines;
+};
+
+static const struct way WAYS[] = {
+    {"an order of 1 line", order_path_walk, 1},
+    {"an order of 2 lines", order_path_walk, 2},
+    {"an order of 40 lines", order_path_walk, 40},
+    {"a request over HTTP", http_path_walk, 0},
+};
+#define WAY_COUNT (sizeof WAYS / sizeof WAYS[0])
 
 static struct outcome *outcome;
 static char folder[] = "/tmp/order-path.XXXXXX";
@@ -62,19 +78,20 @@ static void build_road(struct road *road)
     road->token = view_str(token);
 }
 
-static void walk(const struct road *road, size_t lines)
+static void walk(const struct road *road, const struct way *way)
 {
     struct err err = {0};
 
     fail_plan()->kind = FAIL_MALLOC;
-    outcome->kind = order_path_walk(&outcome->digest, road, lines, &err);
+    outcome->kind = way->walk(&outcome->digest, road, way->lines, &err);
     fail_plan()->kind = FAIL_NONE;
     memcpy(outcome->text, err.text, sizeof err.text);
     _exit(0);
 }
 
 /* Gives wait's status; what it said on stderr comes into said. */
-static int walk_apart(const struct road *road, size_t lines, uint64_t k, char said[SAID_BYTES])
+static int walk_apart(const struct road *road, const struct way *way, uint64_t k,
+                      char said[SAID_BYTES])
 {
     int ends[2], status = 0;
     ssize_t got;
@@ -89,7 +106,7 @@ static int walk_apart(const struct road *road, size_t lines, uint64_t k, char sa
         dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
-        walk(road, lines);
+        walk(road, way);
     }
     close(ends[1]);
     got = read(ends[0], said, SAID_BYTES - 1);
@@ -107,15 +124,17 @@ static const char *wrong(int status, const char *said, uint64_t digest)
         return WTERMSIG(status) == SIGABRT && strncmp(said, "out of memory", 13) == 0
                    ? NULL
                    : "it crashed";
+    if (WEXITSTATUS(status) != 0)
+        return "it left without a word";
     if (outcome->kind == ERR_OK)
         return outcome->digest == digest ? NULL : "something else came out";
     return outcome->kind == ERR_REJECT ? "it called the input bad" : NULL;
 }
 
-static bool fail_each(const struct road *road, size_t lines)
+static bool fail_each(const struct road *road, const struct way *way)
 {
     char said[SAID_BYTES];
-    int status = walk_apart(road, lines, 0, said);
+    int status = walk_apart(road, way, 0, said);
     uint64_t calls = fail_plan()->seen, digest = outcome->digest, bad = 0, went_on = 0, ended = 0;
 
     if (status != 0 || outcome->kind != ERR_OK) {
@@ -125,7 +144,7 @@ static bool fail_each(const struct road *road, size_t lines)
     for (uint64_t k = 1; k <= calls; k++) {
         const char *what;
 
-        status = walk_apart(road, lines, k, said);
+        status = walk_apart(road, way, k, said);
         ended += WIFSIGNALED(status);
         went_on += !WIFSIGNALED(status) && outcome->kind == ERR_OK;
         what = wrong(status, said, digest);
@@ -145,7 +164,6 @@ static bool fail_each(const struct road *road, size_t lines)
 
 int main(void)
 {
-    static const size_t LINES[] = {1, 2, 40};
     const struct rlimit no_core = {0};
     struct road road = {0};
     bool all = true;
@@ -158,12 +176,12 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     build_road(&road);
     atexit(remove_keys);
-    printf("1..%zu\n", sizeof LINES / sizeof LINES[0]);
-    for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++) {
-        bool good = fail_each(&road, LINES[i]);
+    printf("1..%zu\n", WAY_COUNT);
+    for (size_t i = 0; i < WAY_COUNT; i++) {
+        bool good = fail_each(&road, &WAYS[i]);
 
         all = all && good;
-        printf("%s %zu - an order of %zu lines\n", good ? "ok" : "not ok", i + 1, LINES[i]);
+        printf("%s %zu - %s\n", good ? "ok" : "not ok", i + 1, WAYS[i].name);
     }
     return all ? 0 : 1;
 }

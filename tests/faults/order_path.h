@@ -23,4 +23,8 @@ struct road {
 enum err_kind order_path_walk(uint64_t *digest, const struct road *road, size_t lines,
                               struct err *err);
 
+/** A request to a server of ours in this process, over HTTP; lines are not looked at. */
+enum err_kind http_path_walk(uint64_t *digest, const struct road *road, size_t lines,
+                             struct err *err);
+
 #endif
