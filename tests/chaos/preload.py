@@ -34,10 +34,9 @@ class Preload:
             self._file(part).write_bytes(bytes(NUMBER.size * (1 + len(POINTS))))
             self._file(part).chmod(0o666)
 
-    def settings(self):
-        """For Stack.up."""
-        settings = {f"{part}:LD_PRELOAD": self.library for part in self.parts}
-        return settings | {f"{part}:CHAOS_ORDERS": self._file(part) for part in self.parts}
+    def under(self):
+        """What the parts run under, for Stack.up."""
+        return {part: f"env LD_PRELOAD={self.library} CHAOS_ORDERS={self._file(part)}" for part in self.parts}
 
     def set_clock(self, part, seconds):
         """So far off from now on; below 0 is behind."""

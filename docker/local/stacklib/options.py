@@ -44,8 +44,8 @@ def save_options(layout, options):
 
 def parse_setting(text):
     name, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"(([a-z]+:)?TRADEWIND|[a-z]+:[A-Z][A-Z0-9]*)_[A-Z0-9_]+", name):
-        raise StackError(f"setting {text}: want TRADEWIND_NAME=VALUE, or PART:NAME=VALUE for the environment of a part")
+    if not equals or not re.fullmatch(r"([a-z]+:)?TRADEWIND_[A-Z0-9_]+", name):
+        raise StackError(f"setting {text}: want TRADEWIND_NAME=VALUE or PART:TRADEWIND_NAME=VALUE")
     if re.search(r"[\"\n\\]", value):
         raise StackError(f"setting {name}: a value has no quotes, backslashes or line ends")
     return name, value
