@@ -7,8 +7,6 @@ import fastavro
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-PARTS = ("orders", "payment", "fraud", "email", "catalog", "analytics", "inventory")
-
 
 def done(stack, *words, code=0):
     """What the command says with --json, with the exit code that is wanted."""

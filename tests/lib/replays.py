@@ -1,6 +1,16 @@
 """tradewind replay in the hands of a test."""
 
 import json
+import os
+from pathlib import Path
+
+from local_stack import CHECKOUT
+
+PARTS = ("orders", "payment", "fraud", "email", "catalog", "analytics", "inventory")
+
+
+def program():
+    return Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "ops" / "replay" / "tradewind-replay"
 
 
 def replay(stack, part, *options, code=0):
@@ -39,3 +49,20 @@ def many_ends(shop):
     for state, orders in ends.items():
         shop.wait_for_all(orders, state)
     return ends
+
+
+def log_of(stack, part):
+    return stack.tradewind("ops", "log", "--part", part, "--json")  # exit 1 would tell of a gap
+
+
+def lose_database(stack, part):
+    """As an operator does it, and what the local stack makes of it: an empty database."""
+    stack.stop(part)
+    if part == "inventory":
+        database = stack.mongodb()
+        database.client.drop_database(database.name)
+        stack.command("up")
+        return
+    uri = stack.database_uri(part).rpartition("/")[0] + "/postgres"
+    stack.sql(part, f"DROP DATABASE {part} WITH (FORCE)", uri)
+    stack.command("up")

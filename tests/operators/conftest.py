@@ -1,7 +1,9 @@
-"""What operators' tests share: a stack that stands still and an archive of it, so that its topics may be emptied."""
+"""What operators' tests share: a stack that stands still and an archive of it, so that its topics may be emptied; orders
+that have met every end there is; a stack without anything that a replay has left."""
 
 import pytest
-from archives import PARTS, done, empty_topics, in_files, missing, strange_records, sums_of
+from archives import done, empty_topics, in_files, missing, strange_records, sums_of
+from replays import PARTS, many_ends
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +46,15 @@ def emptied(still):
         for mark in still.archived.glob("restoring-*"):
             mark.unlink()
         done(still, "restore", still.archived)
+
+
+@pytest.fixture
+def ends(shop):
+    return many_ends(shop)
+
+
+@pytest.fixture
+def clean(stack):
+    yield stack
+    for part in PARTS:
+        stack.run_tradewind("replay", part, "--drop")

@@ -1,0 +1,74 @@
+"""tradewind replay after a loss: a part whose database is gone refuses to start, and comes back from its topics alone."""
+
+import re
+import shlex
+
+from local_stack import CHECKOUT
+from records import number_of
+from replays import PARTS, equal, lose_database, refused, replay
+
+
+def test_a_part_whose_database_was_lost_comes_back(clean, shop, ends):
+    """In the middle of everything: orders that are asked for, held, taken and given back at that moment."""
+    mug = shop.product(stock=1000)
+    shop.sandbox(latency_ms=300)
+    orders = [shop.order((mug, 1)) for _ in range(20)]
+    clean.wait_until(lambda: any(shop.booked(order) for order in orders), what="the provider having booked one")
+    lose_database(clean, "payment")
+    clean.wait_until(lambda: clean.log_lines("payment", "stopped"), what="payment refusing to start")
+    late = [shop.order((mug, 1)) for _ in range(5)]
+    shop.sandbox(latency_ms=0)
+
+    assert "older than its topic" in clean.log_lines("payment", "stopped")[-1]["err"]
+    assert "nothing to compare with" in refused(clean, "payment", "--compare")
+    assert "older than its topic" in refused(clean, "payment", "--undo") or "no swap" in refused(clean, "payment", "--undo")
+    answer = replay(clean, "payment", "--swap")
+    assert answer["lost"] and answer["swapped"]
+    clean.wait_ready("payment")
+
+    shop.wait_for_all(orders + late, "fulfilled", 60)
+    for order in orders + late:
+        assert [kind for kind, outcome in shop.booked(order) if outcome == "done"] == ["authorize", "capture"]
+    equal(clean, "payment")
+    audit = clean.tradewind("audit", "--wait", "30", "--json")
+    assert audit["violations"] == 0
+
+
+def test_all_other_parts_come_back_too(clean, shop):
+    mug = shop.product(stock=1000)
+    orders = [shop.order((mug, 1)) for _ in range(10)]
+    others = [part for part in PARTS if part != "payment"]
+    for part in others:
+        lose_database(clean, part)
+
+    for part in others:
+        if part != "analytics":  # it publishes nothing, so it starts, and reads everything again by itself
+            assert replay(clean, part, "--swap")["lost"]
+    clean.wait_ready(*others)
+
+    clean.wait_until(lambda: shop.has_price(mug), what="the order service being back")
+    orders += [shop.order((mug, 1)) for _ in range(3)]
+    shop.wait_for_all(orders, "fulfilled", 60)
+    for part in others:
+        equal(clean, part)
+    assert clean.tradewind("audit", "--wait", "30", "--json")["violations"] == 0
+
+
+def test_the_commands_of_the_runbook_do_what_it_says(clean, shop, ends, tmp_path):
+    """From the page alone: prove, swap, undo, look back; then lose the database and come back."""
+    section = (CHECKOUT / "docs" / "runbook.md").read_text().split("## Rebuild a part's state")[1].split("\n## ")[0]
+    commands = [shlex.split(line)[1:] for line in re.findall(r"^ +(tradewind .*)$", section, re.M)]
+    lost = next(i for i, words in enumerate(commands) if words == ["replay", "payment", "--swap"])
+    event = shop.records("shop.payments.v1", ends["fulfilled"][0])[0]
+    position = f"payment/{event.partition()}/{number_of(event)}"
+    known = {"TIME": "2026-01-01T00:00:00Z", "POSITION": position, "FILE": str(tmp_path / "snapshot")}
+
+    for i, words in enumerate(commands):
+        if i == lost:
+            lose_database(clean, "payment")
+        done = clean.run_tradewind(*[known.get(word, word) for word in words])
+        assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        if words == ["replay", "payment", "--swap"]:
+            clean.wait_ready("payment")
+
+    assert len(commands) >= 12 and "0 violations" in done.stdout
