@@ -3,6 +3,8 @@
 #include "ops/replay/commands.h"
 #include "ops/replay/dropped.h"
 #include "ops/replay/folds.h"
+#include "ops/replay/shadow_snapshot.h"
+#include "ops/replay/snapshot_file.h"
 #include "ops/replay/stock_replay.h"
 #include "ops/replay/until.h"
 #include "runtime/clock.h"
@@ -11,6 +13,7 @@
 #include <sodium.h>
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -78,6 +81,8 @@ static enum err_kind find_shadow(struct replay *replay, struct err *err)
     bool exists = false;
     enum err_kind kind = ERR_OK;
 
+    if (replay->options.from != NULL)
+        return shadow_make_from(shadow, replay->options.from, replay->options.dry_run, err);
     if (replay->options.fresh && !replay->options.dry_run)
         kind = shadow_drop(shadow, shadow->schema, err);
     if (kind == ERR_OK)
@@ -140,7 +145,10 @@ static enum err_kind build(struct replay *replay, struct err *err)
     kind = shadow_move(&replay->shadow, err);
     build_of = report_build_of(&replay->shadow);
     report_built(&replay->report, &build_of);
-    return kind;
+    if (kind != ERR_OK || replay->options.save == NULL)
+        return kind;
+    return report_saved(&replay->report, replay->options.save,
+                        shadow_save(&replay->shadow, replay->options.save, err));
 }
 
 /* --- Comparing and swapping ------------------------------------------------------------------- */
@@ -271,6 +279,8 @@ static enum err_kind run(struct replay *replay, struct err *err)
 
     if (replay->options.until_text != NULL)
         kind = until_parse(&replay->until, replay->options.until_text, err);
+    if (kind == ERR_OK && replay->options.save != NULL)
+        kind = snapshot_is_free(replay->options.save, err);
     if (kind == ERR_OK)
         kind = open_all(replay, err);
     if (kind == ERR_OK && replay->options.drop)
@@ -322,6 +332,11 @@ static int check_options(const struct replay *replay)
     if (replay->options.undo && (replay->options.fresh || replay->options.compare))
         return args_refuse(replay->command,
                            "--undo brings back what a swap put away: want it alone");
+    if (replay->options.from != NULL && (replay->options.fresh || replay->options.undo))
+        return args_refuse(replay->command, "--from begins again, where the file stands: want it "
+                                            "without --fresh and --undo");
+    if (replay->options.drop && (replay->options.from != NULL || replay->options.save != NULL))
+        return args_refuse(replay->command, "--drop builds nothing: want it alone");
     return ARGS_MORE;
 }
 
@@ -333,6 +348,10 @@ int command_replay(const struct command *command, int argc, char **argv)
          "stop there: 2026-11-21T10:00:00Z, or an event like orders/7/42"},
         {"rate", ARG_INTEGER, &replay.options.rate, "N",
          "records a second at most; 0: as fast as it goes", .min = 0, .max = 100000000},
+        {"from", ARG_TEXT, &replay.options.from, "FILE",
+         "begin again where this snapshot stands, not at the beginning of the topics"},
+        {"save", ARG_TEXT, &replay.options.save, "FILE",
+         "keep what was built as a snapshot, before it is compared or swapped"},
         {"fresh", ARG_FLAG, &replay.options.fresh, .help = "begin again instead of going on"},
         {"compare", ARG_FLAG, &replay.options.compare,
          .help = "then compare it with the live state"},
@@ -358,6 +377,7 @@ int command_replay(const struct command *command, int argc, char **argv)
     if ((code = ops_settings_with(command, replay.fold->settings, replay.fold->setting_count)) !=
         OPS_OK)
         return code;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     replay.report.fold = replay.fold;
     replay.report.is_dry = replay.options.dry_run;
     if (sodium_init() < 0) {

@@ -65,6 +65,12 @@ void report_built(struct report *report, const struct report_build *build)
     report->folded = build->folded;
 }
 
+enum err_kind report_saved(struct report *report, const char *path, enum err_kind kind)
+{
+    report->saved = kind == ERR_OK ? path : NULL;
+    return kind;
+}
+
 void report_comparing(void *context, const struct compare *compare)
 {
     struct report *report = context;
@@ -229,6 +235,9 @@ static void print_people(const struct report *report, const struct report_build 
            out_count(arena, report->built_ms > 0 ? (int64_t)report->folded * 1000 / report->built_ms
                                                  : (int64_t)report->folded));
     print_tables(report, arena);
+    if (report->saved != NULL)
+        printf("kept as %s: tradewind replay %s --from %s begins there\n", report->saved,
+               report->fold->part, report->saved);
     if (build->unreadable > 0)
         printf("  %s%" PRIu64 " records cannot be read%s: %s\n", out_colour(OUT_RED),
                build->unreadable, out_colour(OUT_PLAIN), build->example);
@@ -309,6 +318,7 @@ static void print_json(const struct report *report, const struct report_build *b
     json_member_int64(&json, "folded", (int64_t)report->folded);
     json_member_int64(&json, "took_ms", report->built_ms);
     json_member_int64(&json, "unreadable", (int64_t)build->unreadable);
+    json_member_text(&json, "saved", view_str(report->saved));
     json_member_bool(&json, "lost", report->is_lost);
     json_member_bool(&json, "compared", report->is_compared);
     json_member_bool(&json, "equal", report->is_compared && report->differing == 0);

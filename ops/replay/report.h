@@ -16,6 +16,7 @@ struct report {
     int64_t start_ms, said_ms, built_ms; /* monotonic; how long it took */
     int64_t left;                        /* records to be read at the start */
     uint64_t folded, unreadable;
+    const char *saved; /* the file that it was kept in */
     struct report_table *tables;
     struct arena arena;
     /* of the comparison */
@@ -39,6 +40,8 @@ struct report_build report_build_of(const struct shadow *shadow);
 void report_start(struct report *report, const struct report_build *build);
 void report_progress(struct report *report, const struct report_build *build);
 void report_built(struct report *report, const struct report_build *build);
+/** kind: how saving it has gone; gives it back. Borrows path. */
+enum err_kind report_saved(struct report *report, const char *path, enum err_kind kind);
 void report_comparing(void *report, const struct compare *compare);
 /** Copies. */
 void report_compared(struct report *report, const struct compare *compare, int64_t took_ms);

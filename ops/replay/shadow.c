@@ -163,8 +163,9 @@ enum err_kind shadow_exists(struct shadow *shadow, const char *schema, bool *exi
 }
 
 /* A shadow that other scripts made has other tables. */
-static void scripts_fingerprint(const struct fold *fold, char out[65])
+void shadow_made_by(const struct shadow *shadow, char out[SHADOW_MADE_BY_SIZE])
 {
+    const struct fold *fold = shadow->fold;
     unsigned char hash[crypto_hash_sha256_BYTES];
     crypto_hash_sha256_state state;
 
@@ -173,31 +174,34 @@ static void scripts_fingerprint(const struct fold *fold, char out[65])
         crypto_hash_sha256_update(&state, (const unsigned char *)fold->scripts[i].sql,
                                   strlen(fold->scripts[i].sql));
     crypto_hash_sha256_final(&state, hash);
-    sodium_bin2hex(out, 65, hash, sizeof hash);
+    sodium_bin2hex(out, SHADOW_MADE_BY_SIZE, hash, sizeof hash);
+}
+
+enum err_kind shadow_begin(struct shadow *shadow, struct err *err)
+{
+    AUTO(buf_clear) struct buf sql = {0};
+    struct pg_args args = {0};
+    char made_by[SHADOW_MADE_BY_SIZE];
+    enum err_kind kind;
+
+    buf_printf(&sql, "begin; drop schema if exists %s cascade; create schema %s;", shadow->schema,
+               shadow->schema);
+    buf_append_str(&sql, TABLES);
+    for (size_t i = 0; i < *shadow->fold->script_count; i++)
+        buf_append_str(&sql, shadow->fold->scripts[i].sql);
+    shadow_made_by(shadow, made_by);
+    kind = pg_script(shadow->pg, buf_cstr(&sql), err);
+    pg_arg_str(&args, made_by);
+    pg_arg_int4(&args, shadow->reader.partitions);
+    shadow->is_begun = kind == ERR_OK;
+    return kind == ERR_OK ? pg_run(shadow->pg, &ABOUT_WRITE, &args, NULL, err) : kind;
 }
 
 enum err_kind shadow_make(struct shadow *shadow, struct err *err)
 {
-    AUTO(buf_clear) struct buf sql = {0};
-    struct pg_args args = {0};
-    char scripts[65];
-    enum err_kind kind;
+    enum err_kind kind = shadow_begin(shadow, err);
 
-    buf_printf(&sql, "begin; create schema %s;", shadow->schema);
-    buf_append_str(&sql, TABLES);
-    for (size_t i = 0; i < *shadow->fold->script_count; i++)
-        buf_append_str(&sql, shadow->fold->scripts[i].sql);
-    scripts_fingerprint(shadow->fold, scripts);
-    kind = pg_script(shadow->pg, buf_cstr(&sql), err);
-    pg_arg_str(&args, scripts);
-    pg_arg_int4(&args, shadow->reader.partitions);
-    if (kind == ERR_OK)
-        kind = pg_run(shadow->pg, &ABOUT_WRITE, &args, NULL, err);
-    if (kind == ERR_OK)
-        kind = pg_script(shadow->pg, "commit", err);
-    if (kind != ERR_OK)
-        pg_rollback(shadow->pg);
-    return kind;
+    return kind == ERR_OK ? shadow_flush(shadow, false, err) : kind;
 }
 
 enum err_kind shadow_drop(struct shadow *shadow, const char *schema, struct err *err)
@@ -213,13 +217,13 @@ enum err_kind shadow_drop(struct shadow *shadow, const char *schema, struct err 
 static enum err_kind check_about(struct shadow *shadow, struct err *err)
 {
     struct pg_rows rows;
-    char scripts[65];
+    char made_by[SHADOW_MADE_BY_SIZE];
     enum err_kind kind = pg_run(shadow->pg, &ABOUT_READ, NULL, &rows, err);
 
     if (kind != ERR_OK)
         return kind;
-    scripts_fingerprint(shadow->fold, scripts);
-    if (rows.count == 1 && strcmp(pg_text(&rows, 0, 0), scripts) == 0 &&
+    shadow_made_by(shadow, made_by);
+    if (rows.count == 1 && strcmp(pg_text(&rows, 0, 0), made_by) == 0 &&
         pg_int(&rows, 0, 1) == shadow->reader.partitions)
         return ERR_OK;
     return err_set(err, ERR_REJECT,

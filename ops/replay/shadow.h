@@ -44,6 +44,7 @@ struct shadow {
     const struct view *forgotten; /* keys whose rows go in the next flush */
     size_t forgotten_count;
     size_t batch_bytes;
+    bool is_begun; /* a transaction is open, which the next flush ends */
     uint64_t folded;     /* events since it was opened */
     uint64_t unreadable; /* numbered records that are no event, since it was opened */
     char unreadable_example[300];
@@ -76,6 +77,11 @@ enum err_kind shadow_exists(struct shadow *shadow, const char *schema, bool *exi
                             struct err *err);
 /** Make it, empty. ERR_RETRY, ERR_STOP. */
 enum err_kind shadow_make(struct shadow *shadow, struct err *err);
+/** The same in the place of one that is there, in a transaction that is left open. */
+enum err_kind shadow_begin(struct shadow *shadow, struct err *err);
+/** What tells the tables of this version of the part from those of others. */
+#define SHADOW_MADE_BY_SIZE 65
+void shadow_made_by(const struct shadow *shadow, char out[SHADOW_MADE_BY_SIZE]);
 /** Drop a schema with all that is in it. */
 enum err_kind shadow_drop(struct shadow *shadow, const char *schema, struct err *err);
 /** Read position and what is set aside. ERR_REJECT: it was made by other scripts or for another

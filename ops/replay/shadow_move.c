@@ -208,7 +208,9 @@ enum err_kind shadow_flush(struct shadow *shadow, bool move, struct err *err)
 {
     enum err_kind kind;
 
-    pg_queue(shadow->pg, &BEGIN, NULL);
+    if (!shadow->is_begun)
+        pg_queue(shadow->pg, &BEGIN, NULL);
+    shadow->is_begun = false;
     if (shadow->forgotten_count > 0)
         queue_forgotten(shadow);
     fold_batch_queue(&shadow->batch, shadow->pg);

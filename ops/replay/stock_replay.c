@@ -1,8 +1,10 @@
 #include "ops/replay/stock_replay.h"
 
 #include "ops/commands.h"
+#include "ops/replay/snapshot_file.h"
 #include "ops/replay/stock_explain.h"
 #include "ops/replay/stock_lock.h"
+#include "ops/replay/stock_snapshot.h"
 #include "ops/replay/stock_swap.h"
 #include "ops/replay/until.h"
 #include "runtime/clock.h"
@@ -100,6 +102,8 @@ static enum err_kind find_shadow(struct stock_run *run, struct err *err)
     bool found = false;
     enum err_kind kind = read_ledger(run, err);
 
+    if (kind == ERR_OK && options->from != NULL)
+        return stock_snapshot_load(&run->shadow, options->from, options->dry_run, err);
     if (kind == ERR_OK && options->fresh && !options->dry_run)
         kind = tally_drop(run->shadow.mongo, NULL, err);
     if (kind == ERR_OK && !(options->fresh && options->dry_run))
@@ -128,7 +132,10 @@ static enum err_kind build(struct stock_run *run, struct err *err)
         kind = stock_shadow_set_aside(&run->shadow, &run->ledger.asides, err);
     build = build_of(&run->shadow);
     report_built(run->report, &build);
-    return kind;
+    if (kind != ERR_OK || run->options->save == NULL)
+        return kind;
+    return report_saved(run->report, run->options->save,
+                        stock_snapshot_save(&run->shadow, run->options->save, err));
 }
 
 /* --- Telling ---------------------------------------------------------------------------------- */
@@ -269,6 +276,8 @@ static enum err_kind replay(struct stock_run *run, struct err *err)
 
     if (run->options->until_text != NULL)
         kind = until_parse(&run->until, run->options->until_text, err);
+    if (kind == ERR_OK && run->options->save != NULL)
+        kind = snapshot_is_free(run->options->save, err);
     if (kind == ERR_OK)
         kind = open_all(run, err);
     if (kind == ERR_OK && run->options->drop)

@@ -8,6 +8,7 @@
 /* What the command line asks for. */
 struct replay_options {
     const char *until_text, *because;
+    const char *from, *save; /* files: ops/replay/snapshot_file.h */
     bool fresh, compare, swap, undo, drop, dry_run;
     int64_t rate;
 };

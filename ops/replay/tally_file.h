@@ -7,22 +7,8 @@
 #define TRADEWIND_REPLAY_TALLY_FILE_H
 
 #include "ops/replay/log_reader.h"
-#include "ops/replay/tally.h"
+#include "ops/replay/tally_lines.h"
 #include "runtime/mongo.h"
-
-/* What is kept with a tally. */
-struct tally_about {
-    uint64_t unreadable; /* records that are no events */
-    char example[300];   /* of them */
-    /* Orders of which an input is set aside by the part, or was: their state was made anew without
-     * it. */
-    struct view *aside_keys;
-    size_t aside_count;
-    /* Of what a swap has put away: the document that did it, and the state it put in place. The
-     * state was put away only if that document stands. */
-    uint64_t swap_number;
-    char swap_state[64];
-};
 
 /** Write it behind those that are there, at the position of the reader's places.
  *  Errors  ERR_RETRY: unreachable */

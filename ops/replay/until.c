@@ -94,6 +94,22 @@ static enum err_kind find_time(struct until *until, const struct log_reader *nea
     return kind;
 }
 
+/* What was folded cannot be taken out again. */
+static enum err_kind check_is_ahead(const struct log_reader *reader, struct err *err)
+{
+    for (size_t i = 0; i < reader->place_count; i++) {
+        const struct log_place *place = &reader->places[i];
+
+        if (place->until_offset >= 0 ? place->next_offset > place->until_offset
+                                     : place->high_water > place->until_number)
+            return err_set(err, ERR_REJECT,
+                           "what is there already stands behind that in %s/%d: begin again with "
+                           "--fresh, or from an earlier snapshot",
+                           topic_name(place->topic), place->partition);
+    }
+    return ERR_OK;
+}
+
 enum err_kind until_aim(struct until *until, struct log_reader *reader, struct err *err)
 {
     struct log_place *place;
@@ -113,5 +129,5 @@ enum err_kind until_aim(struct until *until, struct log_reader *reader, struct e
         place->until_offset = -1;
         place->until_number = until->number;
     }
-    return kind;
+    return kind == ERR_OK ? check_is_ahead(reader, err) : kind;
 }

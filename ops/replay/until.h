@@ -15,7 +15,8 @@ struct until {
  *  Errors  ERR_REJECT: neither, or a time to come */
 enum err_kind until_parse(struct until *out, const char *text, struct err *err);
 
-/** Set the ends of a reader's places. Errors  ERR_REJECT: the position is past the topic's end */
+/** Set the ends of a reader's places.
+ *  Errors  ERR_REJECT: the position is past the topic's end, or before where a place stands */
 enum err_kind until_aim(struct until *until, struct log_reader *reader, struct err *err);
 
 #endif

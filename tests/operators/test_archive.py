@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import resource
 import shlex
 import shutil
 import signal
@@ -17,9 +16,14 @@ import fastavro
 import pytest
 import requests
 from archives import admin_of, done, empty_topics, in_files, in_topics, make_topics, manifest, sums_of, there
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewTopic
+from limits import limited
 from local_stack import CHECKOUT
 from records import number_of
+from replays import refused as replay_refused
+from replays import replay
+from snapshots import forged, place_changed, saved
 
 
 def program():
@@ -198,17 +202,8 @@ def test_a_folder_without_an_archive(still, tmp_path):
     assert "No such file" in refused(still, "restore", tmp_path / "nowhere")
 
 
-def limited(stack, *words, bytes_max):
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_max, bytes_max))
-
-    return subprocess.run(
-        [program(), *map(str, words)], env={**os.environ, **stack.settings}, capture_output=True, text=True, preexec_fn=limit
-    )
-
-
 def test_a_full_disk_ends_it_and_it_goes_on_when_there_is_room(still, folder):
-    ended = limited(still, "archive", folder, bytes_max=100_000)
+    ended = limited(still, program(), "archive", folder, bytes_max=100_000)
 
     assert ended.returncode == 2
     assert "File too large; what is complete stays, and the same command goes on from there" in ended.stderr
@@ -363,3 +358,44 @@ def test_whoever_writes_into_a_restore_is_found(emptied):
     sentence = refused(still, "restore", still.archived)
 
     assert "shop.emails.v1/11 holds another record" in sentence or "shop.emails.v1/11 holds more" in sentence
+
+
+# --- Snapshots of replays ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(still, tmp_path):
+    """Snapshots of the state that the archive holds."""
+    for part in ("payment", "inventory"):
+        saved(still, part, tmp_path / part)
+    return tmp_path
+
+
+def trim(stack, topic):
+    """Forget every record that the topic holds, as a retention that an operator has set would."""
+    partitions = range(int(stack.settings["TRADEWIND_PARTITIONS"]))
+    ends = [TopicPartition(topic, partition, -1) for partition in partitions]
+    admin = admin_of(stack)
+    for trimmed in admin.delete_records(ends).values():
+        trimmed.result(30)
+
+
+def test_a_snapshot_of_a_replay_fits_restored_topics_and_such_without_their_beginnings(kept, emptied):
+    """Not those that are empty, nor those that begin behind it."""
+    make_topics(emptied)
+    for part in ("payment", "inventory"):
+        assert "ends at offset" in replay_refused(emptied, part, "--from", kept / part)
+    done(emptied, "restore", emptied.archived)
+
+    for part in ("payment", "inventory"):
+        answer = replay(emptied, part, "--from", kept / part, "--compare")
+        assert answer["equal"] and answer["folded"] == 0
+
+    for topic in ("shop.orders.v1", "shop.payments.v1", "shop.inventory.v1"):
+        trim(emptied, topic)
+    for part in ("payment", "inventory"):
+        answer = replay(emptied, part, "--from", kept / part, "--compare")
+        assert answer["equal"] and answer["folded"] == 0
+        earlier = forged(kept / part, place_changed(3, lambda offset: b"%d" % (int(offset) - 1)), kept / "earlier")
+        assert "is not in the topic any more" in replay_refused(emptied, part, "--from", earlier)
+        emptied.run_tradewind("replay", part, "--drop")

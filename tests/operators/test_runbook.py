@@ -53,7 +53,8 @@ def a_payment(shop):
     order = shop.order((shop.product(), 1))
     shop.wait_for(order, "fulfilled")
     event = shop.records("shop.payments.v1", order)[0]
-    return {"TIME": "2026-01-01T00:00:00Z", "POSITION": f"payment/{event.partition()}/{number_of(event)}"}
+    position = f"payment/{event.partition()}/{number_of(event)}"
+    return {"TIME": "2026-01-01T00:00:00Z", "POSITION": position, "FILE": str(shop.stack.state / f"snapshot-{order}")}
 
 
 def an_order_that_was(shop):
