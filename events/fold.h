@@ -72,6 +72,10 @@ struct fold {
      * tells which of its inputs are decided again. NULL: there are none such. */
     const struct pg_statement *open_keys;
     bool (*is_open)(int64_t state, enum event_type type);
+
+    /* What is decided and not done yet, in tables beside: its keys, and how it is forgotten ($1:
+     * keys). A key that waits for something has it there. NULL: what is decided is done. */
+    const struct pg_statement *owed_keys, *forget_owed;
 };
 
 /* Events on their way to rows. */

@@ -112,9 +112,8 @@ struct host {
     atomic_bool was_ready;                /* once since the start */
 
     /* worker */
-    int64_t flow_at_ms;  /* flow.c: when it is looked at next */
-    bool none_undecided; /* undecided.c */
-    int64_t undecided_at_ms;
+    int64_t flow_at_ms;      /* flow.c: when it is looked at next */
+    int64_t undecided_at_ms; /* undecided.c */
     size_t undecided;        /* under way */
     struct arena arena;      /* of the batch: decoded records */
     struct arena unit_arena; /* of one unit made of it */

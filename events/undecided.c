@@ -1,13 +1,15 @@
-/* After a loss: a replay has made the part's state from the topics, but inputs whose outcome the
- * loss took are not in it. It left them as dead letters with the reason `undecided`; the part
- * decides them when it starts. What comes meanwhile for such a key waits behind them. */
+/* A replay has made the part's state from the topics, but inputs whose outcome was lost with a
+ * database, or hidden by rows that were wrong, are not in it. It left them as dead letters with the
+ * reason `undecided`; the part decides them when it starts, or soon after the swap when it runs.
+ * What comes meanwhile for such a key waits behind them. */
 #include "events/host.h"
 #include "runtime/log.h"
 
 #include <stdlib.h>
 
 #define LOOK_MAX 500
-#define LOOK_EVERY_MS 1000
+#define LOOK_EVERY_MS 1000  /* while there are some */
+#define LOOK_AGAIN_MS 10000 /* for those of a swap */
 
 struct again {
     struct bring_back back;
@@ -47,13 +49,14 @@ void undecided_tick(struct host *host, int64_t now_ms)
     size_t count = 0;
     struct err err;
 
-    if (host->none_undecided || host->undecided > 0 || now_ms < host->undecided_at_ms ||
-        !atomic_load(&host->assigned) || host->store.undecided == NULL)
+    if (host->undecided > 0 || now_ms < host->undecided_at_ms || !atomic_load(&host->assigned) ||
+        host->store.undecided == NULL)
         return;
     host->undecided_at_ms = now_ms + LOOK_EVERY_MS;
     if (host->store.undecided(host->store.self, ids, LOOK_MAX, &count, &err) != ERR_OK)
-        return;                        /* the database is away: later */
-    host->none_undecided = count == 0; /* none are made while a part runs */
+        return; /* the database is away: later */
+    if (count == 0)
+        host->undecided_at_ms = now_ms + LOOK_AGAIN_MS;
     if (count > 0)
         LOG_INFO("deciding_again", "inputs that a replay left are decided",
                  log_int("keys", (int64_t)count));

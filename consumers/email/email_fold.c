@@ -95,6 +95,11 @@ static const struct pg_statement open_keys = {
     "email_fold_open", "select key, sum(1 << what)::bigint from replay_waiting where balance > 0"
                        " group by key order by key"};
 
+static const struct pg_statement owed_keys = {"email_fold_owed",
+                                              "select distinct order_id from owed_mails"};
+static const struct pg_statement forget_owed = {
+    "email_fold_forget_owed", "delete from owed_mails where order_id = any($1::text[])"};
+
 static bool is_open(int64_t state, enum event_type type)
 {
     enum mail_kind kind = email_kind_of(type);
@@ -129,4 +134,6 @@ const struct fold email_fold = {
     .save = save,
     .open_keys = &open_keys,
     .is_open = is_open,
+    .owed_keys = &owed_keys,
+    .forget_owed = &forget_owed,
 };

@@ -150,6 +150,11 @@ _Static_assert(PAYMENT_AUTHORIZED == 2 && PAYMENT_CAPTURED == 6 && PAYMENT_FAILE
                    (SEEN_CONFIRMED | SEEN_CANCELLED) == 6 && SEEN_CANCELLED == 4,
                "stored numbers never change");
 
+static const struct pg_statement owed_keys = {"payment_fold_owed",
+                                              "select order_id from owed_calls"};
+static const struct pg_statement forget_owed = {
+    "payment_fold_forget_owed", "delete from owed_calls where order_id = any($1::text[])"};
+
 static bool is_open(int64_t state, enum event_type type)
 {
     if (state == PAYMENT_NONE)
@@ -186,4 +191,6 @@ const struct fold payment_fold = {
     .save = save,
     .open_keys = &open_keys,
     .is_open = is_open,
+    .owed_keys = &owed_keys,
+    .forget_owed = &forget_owed,
 };

@@ -6,6 +6,7 @@
 #include "ops/replay/shadow_snapshot.h"
 #include "ops/replay/snapshot_file.h"
 #include "ops/replay/stock_replay.h"
+#include "ops/replay/sweep.h"
 #include "ops/replay/until.h"
 #include "runtime/clock.h"
 #include "runtime/settings.h"
@@ -74,6 +75,13 @@ static enum err_kind open_all(struct replay *replay, struct err *err)
     return kind;
 }
 
+static enum err_kind load_shadow(struct shadow *shadow, struct err *err)
+{
+    enum err_kind kind = shadow_load(shadow, err);
+
+    return kind == ERR_OK ? sweep_take_back(shadow, err) : kind;
+}
+
 /* Make the shadow or find the one that was begun. */
 static enum err_kind find_shadow(struct replay *replay, struct err *err)
 {
@@ -90,7 +98,7 @@ static enum err_kind find_shadow(struct replay *replay, struct err *err)
     if (kind != ERR_OK)
         return kind;
     if (exists && !(replay->options.fresh && replay->options.dry_run))
-        return shadow_load(shadow, err);
+        return load_shadow(shadow, err);
     if (replay->options.undo)
         return err_set(err, ERR_REJECT, "there is no swap of %s to be undone", replay->fold->part);
     return replay->options.dry_run ? ERR_OK : shadow_make(shadow, err);

@@ -213,9 +213,11 @@ static void print_swapped(const struct report *report, struct arena *arena)
                "again when it starts\n",
                part, out_count(arena, (int64_t)report->swapped.undecided));
     else
-        printf("swapped: %s waited %s; tradewind replay %s --undo brings back what was live, "
+        printf("swapped: %s waited %s, decides %s inputs again; tradewind replay %s --undo brings "
+               "back what was live, "
                "--drop drops it\n",
-               part, out_duration_us(arena, report->swapped.held_ms * 1000), part);
+               part, out_duration_us(arena, report->swapped.held_ms * 1000),
+               out_count(arena, (int64_t)report->swapped.undecided), part);
 }
 
 static void print_people(const struct report *report, const struct report_build *build,

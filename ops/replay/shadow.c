@@ -90,11 +90,13 @@ size_t shadow_topics(const struct fold *fold, enum topic topics[TOPIC_COUNT])
     return count;
 }
 
-static void make_forget(struct shadow *shadow)
+/* Statements that live as long as the sessions that have prepared them. */
+static void make_statements(struct shadow *shadow)
 {
     struct arena *arena = &shadow->arena;
 
     shadow->forget = arena_array(arena, shadow->fold->table_count, sizeof *shadow->forget);
+    shadow->key_sums = arena_array(arena, shadow->fold->table_count, sizeof *shadow->key_sums);
     for (size_t i = 0; i < shadow->fold->table_count; i++) {
         const struct fold_table *table = &shadow->fold->tables[i];
 
@@ -103,6 +105,16 @@ static void make_forget(struct shadow *shadow)
                                   arena_printf(arena, "delete from %s where %s = any($1::text[])",
                                                table->name, table->key)
                                       .data};
+        shadow->key_sums[i] = (struct pg_statement){
+            arena_printf(arena, "replay_key_sums_%zu", i).data,
+            arena_printf(arena,
+                         "select %s, sum(hashtextextended((to_jsonb(t) - '%s')::text"
+                         " || coalesce((%s)::text, ''), 0)::numeric)::text"
+                         " from %s t where %s = any($1::text[]) group by 1 order by 1",
+                         table->key, table->loose_column != NULL ? table->loose_column : "",
+                         table->loose_same != NULL ? table->loose_same : "''", table->name,
+                         table->key)
+                .data};
     }
 }
 
@@ -127,7 +139,7 @@ enum err_kind shadow_open(struct shadow *shadow, const struct shadow_options *op
                                options->partitions, err);
     shadow->reader.rate = options->rate;
     shadow_start_asides(shadow);
-    make_forget(shadow);
+    make_statements(shadow);
     return kind;
 }
 
@@ -253,6 +265,8 @@ static enum err_kind load_asides(struct shadow *shadow, struct err *err)
     struct pg_rows rows;
     enum err_kind kind = pg_run(shadow->pg, &ASIDE_READ, NULL, &rows, err);
 
+    asides_clear(&shadow->asides);
+    asides_init(&shadow->asides);
     for (int row = 0; kind == ERR_OK && row < rows.count; row++) {
         enum topic topic = topic_from_name(pg_text(&rows, row, 0));
         struct aside *aside;

@@ -40,8 +40,9 @@ struct shadow {
     struct arena arena, batch_arena, record_arena;
     struct asides asides;
     struct pg_batch aside_rows;
-    struct pg_statement *forget;  /* one a table: the rows of keys */
-    const struct view *forgotten; /* keys whose rows go in the next flush */
+    struct pg_statement *forget;   /* one a table: the rows of keys */
+    struct pg_statement *key_sums; /* one a table: what tells the rows of keys from others */
+    const struct view *forgotten;  /* keys whose rows go in the next flush */
     size_t forgotten_count;
     size_t batch_bytes;
     bool is_begun; /* a transaction is open, which the next flush ends */

@@ -2,6 +2,7 @@
 
 #include "ops/replay/acted_pg.h"
 #include "ops/replay/swap_lost.h"
+#include "ops/replay/sweep.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -106,14 +107,23 @@ static enum err_kind hold(struct live *live, struct err *err)
 static enum err_kind swap_once(struct shadow *shadow, struct live *live, const struct acted *acted,
                                struct swap_result *result, struct err *err)
 {
+    AUTO(arena_clear) struct arena arena = {0};
+    struct sweep sweep = {0};
     int64_t start_ms;
     enum err_kind kind = come_near(shadow, live, err);
 
+    if (kind == ERR_OK)
+        kind = sweep_hidden(&sweep, shadow, live, &arena, err);
+    if (kind == ERR_OK && sweep.undecided > 0) /* that took its time */
+        kind = come_near(shadow, live, err);
+    result->undecided = sweep.undecided;
     start_ms = clock_monotonic_ms();
     if (kind == ERR_OK)
         kind = hold(live, err);
     if (kind == ERR_OK)
         kind = live_follow(live, shadow, err);
+    if (kind == ERR_OK)
+        kind = sweep_hand_over(&sweep, shadow, live, err);
     if (kind == ERR_OK)
         kind = keep_old(live->pg, shadow->fold, shadow->schema, err);
     if (kind == ERR_OK)
@@ -137,6 +147,7 @@ enum err_kind swap_tables(struct shadow *shadow, struct live *live, const struct
             struct err why = *err;
 
             pg_rollback(live->pg);
+            sweep_take_back(shadow, err); /* or the next replay does */
             *err = why;
         }
         if (pg_is_lost(live->pg))

@@ -1,6 +1,6 @@
 #include "ops/replay/swap_lost.h"
 
-#include "ops/replay/key_events.h"
+#include "ops/replay/sweep.h"
 #include "runtime/clock.h"
 #include "runtime/kafka.h"
 #include "runtime/pg_store.h"
@@ -10,98 +10,6 @@
 #define JOURNAL_MS 3600000
 #define JOURNAL_ROWS 2000
 #define UNDECIDED "undecided"
-
-/* --- What has to be decided again ------------------------------------------------------------- */
-
-struct open_keys {
-    struct view *keys;
-    int64_t *states;
-    size_t count;
-};
-
-static enum err_kind find_open_keys(struct lost *lost, struct open_keys *out, struct err *err)
-{
-    struct pg_rows rows;
-    enum err_kind kind = pg_run(lost->shadow->pg, lost->shadow->fold->open_keys, NULL, &rows, err);
-
-    if (kind != ERR_OK)
-        return kind;
-    out->count = (size_t)rows.count;
-    out->keys = arena_array(lost->arena, out->count + 1, sizeof *out->keys);
-    out->states = arena_array(lost->arena, out->count + 1, sizeof *out->states);
-    for (int row = 0; row < rows.count; row++) {
-        out->keys[row] = arena_view(lost->arena, pg_bytes(&rows, row, 0));
-        out->states[row] = pg_int(&rows, row, 1);
-    }
-    return ERR_OK;
-}
-
-/* Events come key by key, in the order of bytes; so are the keys. */
-static int64_t state_of(const struct open_keys *open, struct view key)
-{
-    size_t low = 0, high = open->count;
-
-    while (low + 1 < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (view_compare(open->keys[middle], key) <= 0)
-            low = middle;
-        else
-            high = middle;
-    }
-    return open->states[low];
-}
-
-static void set_open_aside(struct lost *lost, const struct open_keys *open,
-                           const struct key_event *events, size_t count)
-{
-    const struct fold *fold = lost->shadow->fold;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct key_event *event = &events[i];
-
-        if (event->topic == fold->publishes ||
-            !fold->is_open(state_of(open, event->envelope.subject), event->event.type) ||
-            asides_find(&lost->shadow->asides, event->topic, event->partition, event->number) !=
-                NULL)
-            continue;
-        shadow_keep_aside(lost->shadow, &(struct aside_record){
-                                            .topic = event->topic,
-                                            .partition = event->partition,
-                                            .offset = event->offset,
-                                            .number = event->number,
-                                            .key = event->envelope.subject,
-                                            .headers = event->headers,
-                                            .value = event->value,
-                                            .time_ms = event->stored_ms,
-                                            .reason = UNDECIDED,
-                                            .error = "its outcome was lost with the database"});
-        lost->result->undecided++;
-    }
-}
-
-static enum err_kind find_undecided(struct lost *lost, struct err *err)
-{
-    struct shadow *shadow = lost->shadow;
-    const struct key_events_until until = {.position = &shadow->reader};
-    struct key_event *events = NULL;
-    struct open_keys open;
-    size_t count = 0;
-    enum err_kind kind;
-
-    if (shadow->fold->open_keys == NULL)
-        return ERR_OK;
-    kind = find_open_keys(lost, &open, err);
-    if (kind != ERR_OK || open.count == 0)
-        return kind;
-    kind = key_events_read(&events, &count, shadow->reader.brokers, shadow->fold->inputs,
-                           shadow->fold->input_count, shadow->reader.partitions, &until, open.keys,
-                           open.count, shadow->ids, lost->arena, err);
-    if (kind != ERR_OK)
-        return kind;
-    set_open_aside(lost, &open, events, count);
-    return key_events_fold_again(shadow, open.keys, open.count, err);
-}
 
 /* Migrations, shards and the journal's partitions, as the part makes them when it starts. */
 static enum err_kind make_tables(struct lost *lost, struct err *err)
@@ -120,9 +28,13 @@ static enum err_kind make_tables(struct lost *lost, struct err *err)
 
 enum err_kind lost_prepare(struct lost *lost, struct err *err)
 {
+    struct sweep sweep = {0};
     enum err_kind kind = make_tables(lost, err);
 
-    return kind == ERR_OK ? find_undecided(lost, err) : kind;
+    if (kind == ERR_OK)
+        kind = sweep_all(&sweep, lost->shadow, lost->arena, err);
+    lost->result->undecided = sweep.undecided;
+    return kind;
 }
 
 /* --- Filling ---------------------------------------------------------------------------------- */
