@@ -2,7 +2,10 @@
 
 import base64
 import json
+import tempfile
+from pathlib import Path
 
+from bson import json_util
 from confluent_kafka import Producer
 from local_stack import CHECKOUT
 
@@ -38,6 +41,51 @@ def state_of(stack, part, schema=""):
         table: sorted(map(list, stack.sql(part, f"SELECT {columns} FROM {schema}{table}")))
         for table, columns in STATE[part].items()
     }
+
+
+# --- Inventory: its state is a ledger of documents --------------------------------------------------------------------
+
+PLACES = ("on_hand", "held", "sold", "received")
+EVENT_FIELDS = 5  # behind each value, which event gave it
+
+
+def stock_of(stack):
+    """What a replay makes of the topics: units of each SKU, and the orders that are not closed with what they hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "inventory"
+        stack.tradewind("replay", "inventory", "--fresh", "--save", path, as_json=False)
+        lines = [line.split("\t") for line in path.read_text().splitlines()]
+    found, left, kind = {"skus": [], "orders": []}, 0, ""
+    for words in lines:
+        if left == 0:
+            kind, left = words[0], int(words[1]) if words[0] in ("skus", "orders", "receipts", "asides") else 0
+            continue
+        left -= 1
+        if kind == "skus":
+            found["skus"].append([words[0], *(int(units) for units in words[1 :: 1 + EVENT_FIELDS])])
+        if kind == "orders":
+            items = words[5 + EVENT_FIELDS :]
+            found["orders"].append([words[0], int(words[1]), [[sku, int(units)] for sku, units in zip(items[::2], items[1::2])]])
+    return {what: sorted(rows) for what, rows in found.items()}
+
+
+def ledger_of(stack):
+    """collection -> its documents, as they lie in the document store."""
+    database = stack.mongodb()
+    names = sorted(database.list_collection_names())
+    documents = {name: sorted(database[name].find(), key=lambda document: document["_id"]) for name in names}
+    return json.loads(json_util.dumps(documents, json_options=json_util.CANONICAL_JSON_OPTIONS))
+
+
+def put_ledger(stack, ledger):
+    """Put documents in the place of those that are there."""
+    database = stack.mongodb()
+    database.client.drop_database(database.name)
+    for name, documents in json_util.loads(json.dumps(ledger)).items():
+        database[name].insert_many(documents)
+
+
+# --- Generations ------------------------------------------------------------------------------------------------------
 
 
 def generations():
