@@ -1,7 +1,7 @@
 /* A library for LD_PRELOAD, or part of a test's own program.
  *
  * Which call fails, and how many there were, stands in a file that the process shares with the test
- * (its name is in FAIL_PLAN; tests/faults/plan.py has the other end): so a part that runs can be
+ * (its name is in FAIL_PLAN; tests/faults/fail_plan.py has the other end): so a part that runs can be
  * told to fail its next k-th call without being started anew.
  *
  * A call fails as it does when the world is in trouble: no memory; a connection reset, and then it

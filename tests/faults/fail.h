@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* In the order of plan.py. */
+/* In the order of fail_plan.py. */
 enum fail_kind {
     FAIL_NONE,
     FAIL_MALLOC,     /* whoever asks for memory: libraries too */
