@@ -44,7 +44,9 @@ static const char *snake(struct arena *arena, struct view name)
 
         if (upper && i > 0 && !(name.data[i - 1] >= 'A' && name.data[i - 1] <= 'Z'))
             *at++ = '_';
-        *at++ = upper ? (char)(c - 'A' + 'a') : c;
+        if (upper)
+            c = (char)(c - 'A' + 'a');
+        *at++ = c;
     }
     return out;
 }

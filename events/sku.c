@@ -21,7 +21,7 @@ struct view sku_fold(struct view text, struct arena *arena)
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
 
-        folded[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+        folded[i] = (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     }
     return view_of(folded, text.size);
 }

@@ -429,12 +429,9 @@ static enum err_kind refuse_alone(struct host *host, struct item *item, size_t *
         *count = 0;
         return ERR_OK;
     }
-    if (item->event.type == EVENT_NONE) {
-        char why[sizeof err->text];
-
-        memcpy(why, err->text, sizeof why);
-        return err_set(err, ERR_STOP, "a dead letter cannot be stored: %s", why);
-    }
+    if (item->event.type == EVENT_NONE)
+        return err_set(err, ERR_STOP, "a dead letter cannot be stored: %s",
+                       arena_strdup(&host->arena, err->text));
     item->event.type = EVENT_NONE;
     item->dead_reason = DEAD_REFUSED;
     item->error = arena_strdup(&host->arena, err->text);

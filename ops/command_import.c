@@ -87,7 +87,7 @@ static void print_row(struct out_table *table, const char *name, const struct re
 static void print_buckets(const struct retail *retail, struct arena *arena)
 {
     static const char *const COLUMNS[] = {
-        "bucket", ">lines", ">units", ">" RETAIL_CURRENCY, "what becomes of it", NULL};
+        "bucket", ">lines", ">units", (">" RETAIL_CURRENCY), "what becomes of it", NULL};
     struct retail_total all = {0};
     struct out_table table;
 

@@ -253,7 +253,7 @@ static void write_orders(struct json_writer *json, const struct summary *summary
 
         for (size_t i = 0; symbol[i] != '\0' && i < sizeof name - 1; i++)
             name[i] =
-                symbol[i] >= 'A' && symbol[i] <= 'Z' ? (char)(symbol[i] - 'A' + 'a') : symbol[i];
+                (char)(symbol[i] >= 'A' && symbol[i] <= 'Z' ? symbol[i] - 'A' + 'a' : symbol[i]);
         json_member_int64(json, name, summary->reasons[reason]);
     }
     json_object_end(json);

@@ -172,8 +172,8 @@ static struct view upper(struct view text, struct arena *arena)
     char *copy = arena_alloc(arena, text.size + 1);
 
     for (size_t i = 0; i < text.size; i++)
-        copy[i] = text.data[i] >= 'a' && text.data[i] <= 'z' ? (char)(text.data[i] - 'a' + 'A')
-                                                             : text.data[i];
+        copy[i] = (char)(text.data[i] >= 'a' && text.data[i] <= 'z' ? text.data[i] - 'a' + 'A'
+                                                                    : text.data[i]);
     return view_of(copy, text.size);
 }
 

@@ -76,7 +76,7 @@ const char *record_symbol(struct arena *arena, const char *symbol)
     char *text = arena_strdup(arena, symbol);
 
     for (char *c = text; *c != '\0'; c++)
-        *c = *c == '_' ? ' ' : *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+        *c = (char)(*c == '_' ? ' ' : *c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
     return text;
 }
 

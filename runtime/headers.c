@@ -32,6 +32,7 @@ void headers_append(struct buf *block, const char *name, struct view value)
 
     assert(name_size <= UINT16_MAX && value.size <= UINT32_MAX && count <= UINT16_MAX);
     at = write_big_endian(at, name_size, 2);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): its length stands before it */
     memcpy(at, name, name_size);
     at = write_big_endian(at + name_size, value.size, 4);
     if (value.size > 0)

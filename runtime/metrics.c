@@ -134,14 +134,15 @@ static void append_head(struct buf *out, const char *name, const char *kind, con
 static void append_process(struct buf *out)
 {
     struct rusage usage;
-    unsigned long pages = 0, resident = 0;
+    char line[200], *rest;
     FILE *statm = fopen("/proc/self/statm", "re");
     DIR *descriptors = opendir("/proc/self/fd");
 
-    if (statm != NULL && fscanf(statm, "%lu %lu", &pages, &resident) == 2) {
+    if (statm != NULL && fgets(line, sizeof line, statm) != NULL) { /* pages: all, resident, ... */
+        (void)strtoul(line, &rest, 10);
         append_head(out, "process_resident_memory_bytes", "gauge", "Memory in RAM.");
         buf_printf(out, "process_resident_memory_bytes %lu\n",
-                   resident * (unsigned long)sysconf(_SC_PAGESIZE));
+                   strtoul(rest, NULL, 10) * (unsigned long)sysconf(_SC_PAGESIZE));
     }
     if (statm != NULL)
         fclose(statm);

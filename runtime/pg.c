@@ -409,7 +409,7 @@ enum err_kind pg_next(struct pg *pg, struct pg_rows *rows, struct err *err)
     if (rows != NULL) {
         rows->result = (const struct pg_result *)pg->result;
         rows->count = PQntuples(pg->result);
-        rows->affected = atoll(PQcmdTuples(pg->result));
+        rows->affected = strtoll(PQcmdTuples(pg->result), NULL, 10); /* "" is none */
     }
     return ERR_OK;
 }
@@ -578,7 +578,7 @@ static enum err_kind migrate_one(struct pg *pg, const struct pg_migration *migra
 {
     unsigned char hash[crypto_hash_sha256_BYTES];
     struct pg_args args = {0};
-    struct pg_rows rows;
+    struct pg_rows rows = {0};
     struct err why;
 
     crypto_hash_sha256(hash, (const unsigned char *)migration->sql, strlen(migration->sql));

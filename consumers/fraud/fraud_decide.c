@@ -49,8 +49,8 @@ enum err_kind fraud_decide(struct fraud_decision *out, const struct fraud_questi
         guard = out->score.score >= limits->threshold ? GUARD_SCORE_REACHED : GUARD_SCORE_BELOW;
     }
     step = saga_step(PART_FRAUD, (int)question->state, saga_trigger_of(question->type), guard);
-    if (step == NULL)
-        return impossible(question, err);
+    if (step == NULL || (step->publishes != EVENT_NONE && question->created == NULL))
+        return impossible(question, err); /* a verdict is about an order that was seen */
     out->next = (enum saga_fraud_state)step->next;
     out->publishes = step->publishes;
     if (step->publishes != EVENT_NONE)

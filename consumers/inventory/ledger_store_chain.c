@@ -160,18 +160,15 @@ static enum err_kind ask_chain(struct ledger_store *store, const struct batch *b
                    batch->standing.number, why.text);
 }
 
-enum err_kind ledger_store_write(struct ledger_store *store, struct batch *batch, struct err *err)
+static enum err_kind write_as(struct ledger_store *store, struct batch *batch, const char *writer,
+                              struct err *err)
 {
-    char writer[LEDGER_WRITER_MAX];
     int64_t sent_us = clock_monotonic_us();
     size_t document_bytes;
     bson_t *document;
     bool taken;
     enum err_kind kind;
 
-    snprintf(writer, sizeof writer, "%s/%s/%" PRIu64, store->instance, store->run,
-             ++store->attempts);
-    batch->standing.writer = view_str(writer);
     document = batch_write(batch);
     document_bytes = document->len;
     kind = chain_append(store->worker, document, batch->standing.number, &taken, err);
@@ -189,6 +186,19 @@ enum err_kind ledger_store_write(struct ledger_store *store, struct batch *batch
     store->believed_ms = sent_us / 1000;
     snapshot_when_due(store, document_bytes);
     return ERR_OK;
+}
+
+enum err_kind ledger_store_write(struct ledger_store *store, struct batch *batch, struct err *err)
+{
+    char writer[LEDGER_WRITER_MAX];
+    enum err_kind kind;
+
+    snprintf(writer, sizeof writer, "%s/%s/%" PRIu64, store->instance, store->run,
+             ++store->attempts);
+    batch->standing.writer = view_str(writer);
+    kind = write_as(store, batch, writer, err);
+    batch->standing.writer = VIEW_NONE; /* it lives no longer than this call */
+    return kind;
 }
 
 /* What every document says, with arrays of its own: the ledger's stay as they are until it stands.

@@ -209,6 +209,12 @@ static void end_order(struct world *world, int order)
             problem(world, "order %d: its mails cannot end here", order);
 }
 
+static bool same(const struct fact *a, const struct fact *b)
+{
+    return a->type == b->type && a->order == b->order && a->detail == b->detail &&
+           a->stamp == b->stamp;
+}
+
 static void end_log(struct world *world, enum topic topic, int shard)
 {
     const struct log *log = &world->logs[topic][shard];
@@ -220,7 +226,7 @@ static void end_log(struct world *world, enum topic topic, int shard)
 
         if (record->number == reached + 1)
             reached++;
-        if (memcmp(&record->fact, &store->journal[shard][record->number], sizeof record->fact) != 0)
+        if (!same(&record->fact, &store->journal[shard][record->number]))
             problem(world, "%s/%d: number %d has two contents", topic_name(topic), shard,
                     (int)record->number);
     }

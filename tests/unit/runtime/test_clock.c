@@ -59,7 +59,7 @@ Test(clock, dates_are_those_of_the_c_library)
         strftime(want, sizeof want, "-%m-%dT%H:%M:%S.000007Z", &parts);
         clock_format_rfc3339(s * 1000000 + 7, text);
         cr_assert_str_eq(text + 4, want);
-        cr_assert_eq(atoi(text), parts.tm_year + 1900);
+        cr_assert_eq(strtol(text, NULL, 10), parts.tm_year + 1900);
         cr_assert_eq(clock_parse_rfc3339(text, strlen(text), &back), 0, "%s", text);
         cr_assert_eq(back, s * 1000000 + 7, "%s", text);
         s += parts.tm_year < 0 || parts.tm_year > 300 ? 400000 : 0; /* far years in larger steps */

@@ -219,7 +219,7 @@ static const char *ask(const struct http_server *server, struct buf *out, struct
 
 static int status_of(const char *response)
 {
-    return strncmp(response, "HTTP/1.1 ", 9) == 0 ? atoi(response + 9) : 0;
+    return strncmp(response, "HTTP/1.1 ", 9) == 0 ? (int)strtol(response + 9, NULL, 10) : 0;
 }
 
 static bool has(const char *response, const char *piece)
