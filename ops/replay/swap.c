@@ -71,6 +71,17 @@ static enum err_kind keep_old(struct pg *pg, const struct fold *fold, const char
     return kind == ERR_OK ? pg_script(pg, buf_cstr(&sql), err) : kind;
 }
 
+/* A part that was lost and reads everything again by itself may not know yet what it has told: its
+ * numbers go on behind those of the topic. */
+static enum err_kind last_told(uint64_t *out, const struct live *live, const struct acted *acted,
+                               struct err *err)
+{
+    int64_t offset;
+
+    return acted_last_number(out, &offset, live->reader->brokers, acted->part, acted->partitions,
+                             err);
+}
+
 /* --- Holding the part ------------------------------------------------------------------------- */
 
 /* Come so close that little is left to be done while the part waits. */
@@ -110,8 +121,11 @@ static enum err_kind swap_once(struct shadow *shadow, struct live *live, const s
     AUTO(arena_clear) struct arena arena = {0};
     struct sweep sweep = {0};
     int64_t start_ms;
-    enum err_kind kind = come_near(shadow, live, err);
+    uint64_t told = 0;
+    enum err_kind kind = last_told(&told, live, acted, err);
 
+    if (kind == ERR_OK)
+        kind = come_near(shadow, live, err);
     if (kind == ERR_OK)
         kind = sweep_hidden(&sweep, shadow, live, &arena, err);
     if (kind == ERR_OK && sweep.undecided > 0) /* that took its time */
@@ -127,7 +141,7 @@ static enum err_kind swap_once(struct shadow *shadow, struct live *live, const s
     if (kind == ERR_OK)
         kind = keep_old(live->pg, shadow->fold, shadow->schema, err);
     if (kind == ERR_OK)
-        kind = acted_write(live->pg, acted, 0, err);
+        kind = acted_write(live->pg, acted, told, err);
     if (kind == ERR_OK)
         kind = pg_script(live->pg, "commit", err);
     result->held_ms = clock_monotonic_ms() - start_ms;
@@ -164,12 +178,14 @@ static enum err_kind do_and_tell(struct live *live, const char *done, const stru
                                  struct err *err)
 {
     AUTO(buf_clear) struct buf sql = {0};
-    enum err_kind kind;
+    uint64_t told = 0;
+    enum err_kind kind = last_told(&told, live, acted, err);
 
     buf_printf(&sql, "begin;%s", done);
-    kind = pg_script(live->pg, buf_cstr(&sql), err);
     if (kind == ERR_OK)
-        kind = acted_write(live->pg, acted, 0, err);
+        kind = pg_script(live->pg, buf_cstr(&sql), err);
+    if (kind == ERR_OK)
+        kind = acted_write(live->pg, acted, told, err);
     if (kind == ERR_OK)
         kind = pg_script(live->pg, "commit", err);
     if (kind != ERR_OK) {
@@ -202,13 +218,12 @@ enum err_kind swap_into_lost(struct shadow *shadow, struct live *live, const cha
     AUTO(arena_clear) struct arena arena = {0};
     struct lost lost = {
         .shadow = shadow, .live = live, .database = database, .arena = &arena, .result = result};
-    int64_t start_ms = clock_monotonic_ms(), told_offset;
+    int64_t start_ms = clock_monotonic_ms();
     uint64_t told = 0;
     enum err_kind kind = lost_prepare(&lost, err);
 
     if (kind == ERR_OK)
-        kind = acted_last_number(&told, &told_offset, shadow->reader.brokers, acted->part,
-                                 acted->partitions, err);
+        kind = last_told(&told, live, acted, err);
     if (kind == ERR_OK)
         kind = hold(live, err);
     if (kind == ERR_OK)
