@@ -45,7 +45,9 @@ struct shadow {
     const struct view *forgotten;  /* keys whose rows go in the next flush */
     size_t forgotten_count;
     size_t batch_bytes;
-    bool is_begun; /* a transaction is open, which the next flush ends */
+    bool is_begun;       /* a transaction is open, which the next flush ends */
+    bool is_sent;        /* a batch is on its way into the database */
+    bool is_broken;      /* one was not stored: nothing more is */
     uint64_t folded;     /* events since it was opened */
     uint64_t unreadable; /* numbered records that are no event, since it was opened */
     char unreadable_example[300];

@@ -204,10 +204,22 @@ static void queue_forgotten(struct shadow *shadow)
     shadow->forgotten_count = 0;
 }
 
-enum err_kind shadow_flush(struct shadow *shadow, bool move, struct err *err)
+/* The answer to the batch that was sent. */
+static enum err_kind finish_batch(struct shadow *shadow, struct err *err)
 {
     enum err_kind kind;
 
+    if (!shadow->is_sent)
+        return ERR_OK;
+    shadow->is_sent = false;
+    kind = pg_finish_commit(shadow->pg, err);
+    shadow->is_broken = kind != ERR_OK;
+    return kind;
+}
+
+/* PostgreSQL stores it while the next one is read. */
+static void send_batch(struct shadow *shadow, bool move)
+{
     if (!shadow->is_begun)
         pg_queue(shadow->pg, &BEGIN, NULL);
     shadow->is_begun = false;
@@ -219,10 +231,24 @@ enum err_kind shadow_flush(struct shadow *shadow, bool move, struct err *err)
         queue_position(shadow);
     pg_queue(shadow->pg, &COMMIT, NULL);
     pg_sync(shadow->pg);
-    kind = pg_finish_commit(shadow->pg, err);
+    shadow->is_sent = true;
     fold_batch_start(&shadow->batch);
     shadow_start_asides(shadow);
     shadow->batch_bytes = 0;
+}
+
+enum err_kind shadow_flush(struct shadow *shadow, bool move, struct err *err)
+{
+    enum err_kind kind;
+
+    /* Its position is behind what was not stored: who comes next begins at the stored one. */
+    if (shadow->is_broken)
+        return err_set(err, ERR_RETRY, "the shadow of %s was not stored", shadow->fold->part);
+    kind = finish_batch(shadow, err);
+    if (kind == ERR_OK) {
+        send_batch(shadow, move);
+        kind = finish_batch(shadow, err);
+    }
     return kind;
 }
 
@@ -239,11 +265,12 @@ static enum err_kind move_record(void *context, struct log_place *place,
             shadow->progress(shadow->context, shadow);
         return ERR_OK;
     }
-    /* A full batch is stored before the next record, when all positions say what is in it. */
+    /* A full batch goes before the next record, when all positions say what is in it. */
     if (shadow->batch.event_count >= BATCH_EVENTS || shadow->batch_bytes >= BATCH_BYTES) {
-        kind = shadow_flush(shadow, true, err);
+        kind = finish_batch(shadow, err);
         if (kind != ERR_OK)
             return kind;
+        send_batch(shadow, true);
     }
     return take(shadow, place, message, err);
 }
