@@ -85,20 +85,27 @@ static enum err_kind read_bound(struct view *out, struct pg *pg, const struct st
     return kind;
 }
 
-static enum err_kind read_sum(struct side *out, struct pg *pg, const struct statements *use,
-                              const struct range *range, struct arena *arena, struct err *err)
+static void ask_sum(struct pg *pg, const struct statements *use, const struct range *range)
 {
     struct pg_args args;
-    struct pg_rows rows;
-    enum err_kind kind;
 
     range_args(&args, range);
-    kind = pg_run(pg, &use->sum, &args, &rows, err);
-    if (kind != ERR_OK)
-        return kind;
-    out->rows = pg_int(&rows, 0, 0);
-    out->sum = arena_strdup(arena, pg_text(&rows, 0, 1));
-    return ERR_OK;
+    pg_queue(pg, &use->sum, &args);
+}
+
+static enum err_kind take_sum(struct side *out, struct pg *pg, struct arena *arena, struct err *err)
+{
+    struct pg_rows rows;
+    struct err ignored;
+    enum err_kind kind = pg_next(pg, &rows, err);
+
+    if (kind == ERR_OK) {
+        out->rows = pg_int(&rows, 0, 0);
+        out->sum = arena_strdup(arena, pg_text(&rows, 0, 1));
+        return pg_finish(pg, err);
+    }
+    pg_finish(pg, &ignored);
+    return kind;
 }
 
 struct named_row {
@@ -187,6 +194,29 @@ static enum err_kind name_rows(struct compare *compare, struct table_result *res
     return kind;
 }
 
+/* The database adds up the live side, and ends that snapshot, while the shadow is moved up to it
+ * and added up by another session. */
+static enum err_kind read_sums(struct side *live, struct side *shadow,
+                               const struct compare *compare, const struct statements *use,
+                               const struct range *range, struct arena *arena, struct err *err)
+{
+    struct err of_live;
+    enum err_kind kind, live_kind;
+
+    ask_sum(compare->live->pg, use, range);
+    live_queue_end(compare->live);
+    pg_sync(compare->live->pg);
+    kind = live_follow(compare->live, compare->shadow, err);
+    if (kind == ERR_OK) {
+        ask_sum(compare->shadow->pg, use, range);
+        pg_sync(compare->shadow->pg);
+    }
+    live_kind = take_sum(live, compare->live->pg, arena, &of_live);
+    if (kind == ERR_OK)
+        kind = take_sum(shadow, compare->shadow->pg, arena, err);
+    return live_kind == ERR_OK ? kind : err_set(err, live_kind, "%s", of_live.text);
+}
+
 /* Both sides at one position; the range's end is found first when it is open. */
 static enum err_kind read_both(struct compare *compare, const struct statements *use,
                                struct range *range, bool find_end, struct side *live,
@@ -197,15 +227,7 @@ static enum err_kind read_both(struct compare *compare, const struct statements 
     if (kind == ERR_OK && find_end)
         kind =
             read_bound(&range->until, compare->live->pg, use, range->after, RANGE_ROWS, arena, err);
-    if (kind == ERR_OK)
-        kind = read_sum(live, compare->live->pg, use, range, arena, err);
-    if (kind == ERR_OK)
-        kind = live_end(compare->live, err);
-    if (kind == ERR_OK)
-        kind = live_follow(compare->live, compare->shadow, err);
-    if (kind == ERR_OK)
-        kind = read_sum(shadow, compare->shadow->pg, use, range, arena, err);
-    return kind;
+    return kind == ERR_OK ? read_sums(live, shadow, compare, use, range, arena, err) : kind;
 }
 
 static enum err_kind compare_range(struct compare *compare, struct table_result *result,

@@ -121,6 +121,11 @@ enum err_kind live_end(struct live *live, struct err *err)
     return pg_run(live->pg, &END, NULL, NULL, err);
 }
 
+void live_queue_end(struct live *live)
+{
+    pg_queue(live->pg, &END, NULL);
+}
+
 /* --- Following -------------------------------------------------------------------------------- */
 
 const struct log_place *live_is_behind(const struct live *live, const struct shadow *shadow)

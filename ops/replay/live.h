@@ -26,6 +26,8 @@ enum err_kind live_has_tables(struct live *live, bool *has_tables, struct err *e
 /** Begin a snapshot and read its position and what is set aside. */
 enum err_kind live_begin(struct live *live, struct err *err);
 enum err_kind live_end(struct live *live, struct err *err);
+/** The same behind what is queued in its session. */
+void live_queue_end(struct live *live);
 /** The same without a transaction of its own: inside one that holds the part's locks. */
 enum err_kind live_read(struct live *live, struct err *err);
 
