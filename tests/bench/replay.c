@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #define LINES 3
+#define SKUS 2000
 #define PARTITIONS_MAX 64
 
 struct fill {
@@ -61,6 +62,7 @@ static void publish(struct fill *fill, enum event_type type, const void *data, s
         code = rd_kafka_producev(
             fill->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION((int32_t)shard),
             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.data, key.size),
+            RD_KAFKA_V_TIMESTAMP(fill->now_us / 1000),
             RD_KAFKA_V_VALUE(fill->value.data, fill->value.size),
             RD_KAFKA_V_HEADERS(kafka_headers_from_block(buf_view(&fill->headers))), RD_KAFKA_V_END);
         rd_kafka_poll(fill->producer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 10 : 0);
@@ -73,12 +75,14 @@ static void publish(struct fill *fill, enum event_type type, const void *data, s
 static void send_order(struct fill *fill, uint64_t i)
 {
     static const struct view GBP = VIEW_INIT("GBP"), SANDBOX = VIEW_INIT("sandbox");
-    const struct order_line line = {.sku = VIEW_LITERAL("85123A"),
-                                    .code = VIEW_LITERAL("85123a"),
-                                    .kind = LINE_KIND_GOODS,
-                                    .quantity = 2,
-                                    .unit_price_minor = 255,
-                                    .price_event = VIEW_LITERAL("catalog/3/1742")};
+    char sku[16];
+    const struct order_line line = {
+        .sku = view_of(sku, (size_t)snprintf(sku, sizeof sku, "S%05" PRIu64, i % SKUS)),
+        .code = VIEW_LITERAL("85123a"),
+        .kind = LINE_KIND_GOODS,
+        .quantity = 2,
+        .unit_price_minor = 255,
+        .price_event = VIEW_LITERAL("catalog/3/1742")};
     const struct order_line lines[LINES] = {line, line, line};
     const struct stock_item items[1] = {{.sku = line.sku, .quantity = 2 * LINES}};
     uint8_t random[ULID_RANDOM_BYTES] = {0};
@@ -140,8 +144,9 @@ static void send_order(struct fill *fill, uint64_t i)
 
 static void fill(uint64_t orders)
 {
+    /* Old enough that no journal has it any more. */
     struct fill fill = {.partitions = (uint32_t)setting_integer("TRADEWIND_PARTITIONS"),
-                        .now_us = clock_utc_us() - 3600 * INT64_C(1000000)};
+                        .now_us = clock_utc_us() - 3 * 3600 * INT64_C(1000000)};
     struct err err;
 
     if (fill.partitions > PARTITIONS_MAX)
