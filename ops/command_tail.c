@@ -47,6 +47,7 @@ static enum out_colour colour_of(enum event_type type)
     case EVENT_FRAUD_FLAGGED:
     case EVENT_EMAIL_FAILED:
         return OUT_RED;
+    case EVENT_ORDER_REMINDED:
     case EVENT_INVENTORY_RELEASED:
     case EVENT_PAYMENT_VOIDED:
     case EVENT_PAYMENT_REFUNDED:

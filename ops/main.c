@@ -72,14 +72,17 @@ static const struct command COMMANDS[] = {
      "have to be stopped. Refused where a topic holds records. Interrupted, the same command goes "
      "on."},
     {"saga", "Orders that wait: which, for whom, why; and the table that the parts live by",
-     ops_saga, "stuck | explain [PART|ORDER] | cancel ORDER [options]",
+     ops_saga, "stuck | explain [PART|ORDER] | nudge ORDER | cancel ORDER [options]",
      "stuck           orders past their deadline, or longer in their state than is usual, and "
      "what\n"
      "                holds up the part they wait for\n"
      "explain ORDER   what happened to it, for whom it waits, what may come next and why\n"
      "explain [PART]  the saga's table; needs no server\n"
+     "nudge ORDER     the order service publishes order.reminded: who has not heard of the order\n"
+     "                decides now, and payment makes a call again that is not answered; what is\n"
+     "                decided stays\n"
      "cancel ORDER    the order service decides it and publishes order.cancelled\n\n"
-     "Exit 1 when orders are stuck, when there is no such order, or when the table refuses."},
+     "Exit 1 when orders are stuck, when there is no such order, or when it is refused."},
     {"status", "The parts, what they lag behind, and the oldest unfinished order", command_status,
      "[options]", "Exit 1 when a part is not ready, 3 when one or the broker does not answer."},
     {"summary", "What has become of all orders: states, money, stock, mails, revenue",

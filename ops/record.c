@@ -164,6 +164,11 @@ void record_summary(struct buf *out, const struct record *record, struct arena *
         buf_append_str(out, record_symbol(arena, order_outcome_name(event->outcome)));
         return;
     }
+    case EVENT_ORDER_REMINDED: {
+        IS(order_reminded);
+        put_order(out, &event->order, arena);
+        return;
+    }
     case EVENT_INVENTORY_RESERVED: {
         IS(inventory_reserved);
         put_items(out, event->items, event->items_count, arena);

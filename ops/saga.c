@@ -58,6 +58,24 @@ static int about_table(const struct saga_call *call, bool markdown, bool dot, in
 }
 
 /* Commands about orders that run. */
+static const struct {
+    const char *word;
+    int (*run)(const struct saga_call *call, const char *order);
+} about_order[] = {
+    {"explain", saga_explain_order},
+    {"nudge", saga_nudge},
+    {"cancel", saga_cancel},
+};
+
+static size_t find_word(const char *word)
+{
+    size_t i = 0;
+
+    while (i < sizeof about_order / sizeof *about_order && strcmp(about_order[i].word, word) != 0)
+        i++;
+    return i;
+}
+
 static int about_orders(const struct saga_call *call, int argc, char **argv)
 {
     bool is_stuck = strcmp(argv[0], "stuck") == 0;
@@ -74,10 +92,7 @@ static int about_orders(const struct saga_call *call, int argc, char **argv)
                            call->longer_than);
     if ((code = ops_settings(call->command)) != OPS_OK)
         return code;
-    if (is_stuck)
-        return saga_stuck(call);
-    return strcmp(argv[0], "cancel") == 0 ? saga_cancel(call, argv[1])
-                                          : saga_explain_order(call, argv[1]);
+    return is_stuck ? saga_stuck(call) : about_order[find_word(argv[0])].run(call, argv[1]);
 }
 
 int ops_saga(const struct command *command, int argc, char **argv)
@@ -96,8 +111,8 @@ int ops_saga(const struct command *command, int argc, char **argv)
         {"limit", ARG_INTEGER, &call.limit, "N", "stuck: of the N oldest orders that wait",
          .min = 1, .max = 1000},
         {"because", ARG_TEXT, &call.because, "TEXT",
-         "cancel: why, for the log of what operators did (tradewind ops log)"},
-        {"dry-run", ARG_FLAG, &call.dry_run, .help = "cancel: say what would come of it"},
+         "nudge, cancel: why, for the log of what operators did (tradewind ops log)"},
+        {"dry-run", ARG_FLAG, &call.dry_run, .help = "nudge, cancel: say what would come of it"},
     };
     int code = args_parse(command, args, sizeof args / sizeof *args, 1, 2, &argc, &argv);
     bool is_explain;
@@ -105,8 +120,9 @@ int ops_saga(const struct command *command, int argc, char **argv)
     if (code != ARGS_MORE)
         return code;
     is_explain = strcmp(argv[0], "explain") == 0;
-    if (!is_explain && strcmp(argv[0], "stuck") != 0 && strcmp(argv[0], "cancel") != 0)
-        return args_refuse(command, "%s: want explain, stuck or cancel", argv[0]);
+    if (strcmp(argv[0], "stuck") != 0 &&
+        find_word(argv[0]) == sizeof about_order / sizeof *about_order)
+        return args_refuse(command, "%s: want explain, stuck, nudge or cancel", argv[0]);
     if (is_explain && (argc == 1 || !saga_is_order(argv[1])))
         return about_table(&call, markdown, dot, argc, argv);
     if (markdown || dot)

@@ -4,7 +4,7 @@
 
 #include "ops/args.h"
 
-/** `saga explain [PART|ORDER] | stuck | cancel ORDER`; argv[0] is "saga". */
+/** `saga explain [PART|ORDER] | stuck | nudge ORDER | cancel ORDER`; argv[0] is "saga". */
 int ops_saga(const struct command *command, int argc, char **argv);
 
 #endif

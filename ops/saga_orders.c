@@ -141,7 +141,8 @@ static const char *say_part(struct scene *scene, const char *name, const char *o
             .data;
     if (part->lag > 0)
         return arena_printf(arena, "is up, %" PRId64 " records behind", part->lag).data;
-    return "is up and has read all: it works on it, or waits for somebody outside";
+    return "is up and has read all: it works on it, waits for somebody outside, or never heard of "
+           "the order (tradewind saga nudge)";
 }
 
 /* --- stuck --------------------------------------------------------------------------------------
@@ -339,50 +340,91 @@ int saga_explain_order(const struct saga_call *call, const char *id)
     return code;
 }
 
-/* --- cancel ORDER -------------------------------------------------------------------------------
+/* --- nudge ORDER, cancel ORDER ------------------------------------------------------------------
  */
 
-/* What the table says of it, before anything is done. */
-static int foretell(const struct saga_call *call, struct scene *scene, const char *id)
+/* What is asked of the order service. */
+struct asked {
+    const char *order;
+    const char *verb; /* the last word of the path */
+    enum saga_trigger trigger;
+};
+
+static void print_foretold(const struct saga_call *call, const struct asked *asked,
+                           const struct saga_step *step, bool is_refused)
+{
+    const char *from = saga_state_name(PART_ORDERS, step->state);
+    const char *to = saga_state_name(PART_ORDERS, step->next);
+    const char *type = event_type_name(step->publishes);
+    AUTO(buf_clear) struct buf text = {0};
+    struct json_writer json = {.out = &text};
+
+    if (call->json) {
+        json_object_start(&json);
+        json_member_str(&json, "order_id", asked->order);
+        json_member_str(&json, "state", from);
+        json_member_bool(&json, "refused", is_refused);
+        json_member_str(&json, "next", to);
+        json_member_str(&json, "publishes", type);
+        json_member_str(&json, "because", step->because);
+        json_object_end(&json);
+        printf("%s\n", buf_cstr(&text));
+    } else if (is_refused) {
+        printf("%s is %s: it would be refused: %s\n", asked->order, from, step->because);
+    } else {
+        printf("%s is %s: it would %s %s%s%s: %s\n", asked->order, from,
+               step->next != step->state ? "become" : "stay", to,
+               *type != '\0' ? ", publishing " : "", type, step->because);
+    }
+}
+
+/* What the table says of it, before anything is done: it has a row for every order there is. */
+static int foretell(const struct saga_call *call, struct scene *scene, const struct asked *asked)
 {
     const struct json *order;
     const struct saga_step *step;
     struct err err = {0};
+    bool is_refused;
     int state;
 
-    if (ask_order(&order, scene, id, &err) != ERR_OK)
+    if (ask_order(&order, scene, asked->order, &err) != ERR_OK)
         return failed(call->command, &err);
     state = saga_state_from_name(PART_ORDERS, part_text(order, "state", &scene->arena));
-    step = saga_step(PART_ORDERS, state, TRIGGER_CUSTOMER_CANCEL, GUARD_ALWAYS);
+    step = saga_step(PART_ORDERS, state, asked->trigger, GUARD_ALWAYS);
     if (step == NULL) {
-        printf("%s is %s: it would be refused\n", id, saga_state_name(PART_ORDERS, state));
-        return OPS_FOUND;
+        err_set(&err, ERR_STOP, "order %s: its state is unknown here", asked->order);
+        return ops_failed(call->command, &err);
     }
-    printf("%s is %s: it would become %s%s%s: %s\n", id, saga_state_name(PART_ORDERS, state),
-           saga_state_name(PART_ORDERS, step->next),
-           step->publishes != EVENT_NONE ? ", publishing " : "", event_type_name(step->publishes),
-           step->because);
-    return OPS_OK;
+    is_refused = asked->trigger == TRIGGER_OPERATOR_NUDGE && step->publishes == EVENT_NONE;
+    print_foretold(call, asked, step, is_refused);
+    return is_refused ? OPS_FOUND : OPS_OK;
 }
 
-static int cancel(const struct saga_call *call, struct scene *scene, const char *id)
+static int ask_for(const struct saga_call *call, struct scene *scene, const struct asked *asked)
 {
     AUTO(buf_clear) struct buf path = {0};
+    AUTO(buf_clear) struct buf text = {0};
     struct part_call part_call = {.part = "orders", .method = "POST", .token = scene->token};
+    struct json_writer json = {.out = &text};
     const struct json *answer;
     struct err err = {0};
 
-    buf_printf(&path, "/orders/%s/cancel", id);
+    buf_printf(&path, "/orders/%s/%s", asked->order, asked->verb);
     if (call->because != NULL)
         part_add_parameter(&path, "because", call->because);
     part_call.path = buf_cstr(&path);
     if (part_ask(&answer, &part_call, &scene->arena, &err) != ERR_OK)
         return failed(call->command, &err);
-    printf("%s is %s\n", id, part_text(answer, "state", &scene->arena));
+    json_put_tree(&json, answer);
+    if (call->json)
+        printf("%s\n", buf_cstr(&text));
+    else
+        printf("%s is %s%s\n", asked->order, part_text(answer, "state", &scene->arena),
+               asked->trigger == TRIGGER_OPERATOR_NUDGE ? ", and was asked for again" : "");
     return OPS_OK;
 }
 
-int saga_cancel(const struct saga_call *call, const char *order)
+static int ask_or_foretell(const struct saga_call *call, const struct asked *asked)
 {
     struct scene scene = {.command = call->command};
     struct err err = {0};
@@ -391,7 +433,17 @@ int saga_cancel(const struct saga_call *call, const char *order)
     if (part_token(&scene.token, "operator", &err) != ERR_OK)
         code = ops_failed(call->command, &err);
     else
-        code = call->dry_run ? foretell(call, &scene, order) : cancel(call, &scene, order);
+        code = call->dry_run ? foretell(call, &scene, asked) : ask_for(call, &scene, asked);
     close_scene(&scene);
     return code;
+}
+
+int saga_nudge(const struct saga_call *call, const char *order)
+{
+    return ask_or_foretell(call, &(struct asked){order, "nudge", TRIGGER_OPERATOR_NUDGE});
+}
+
+int saga_cancel(const struct saga_call *call, const char *order)
+{
+    return ask_or_foretell(call, &(struct asked){order, "cancel", TRIGGER_CUSTOMER_CANCEL});
 }

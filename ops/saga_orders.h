@@ -1,5 +1,5 @@
-/* `tradewind saga stuck`, `explain ORDER` and `cancel ORDER`: about orders that run, asked of the
- * order service through the door. */
+/* `tradewind saga stuck`, `explain ORDER`, `nudge ORDER` and `cancel ORDER`: about orders that run,
+ * asked of the order service through the door. */
 #ifndef TRADEWIND_OPS_SAGA_ORDERS_H
 #define TRADEWIND_OPS_SAGA_ORDERS_H
 
@@ -19,6 +19,7 @@ bool saga_is_order(const char *word);
 
 int saga_stuck(const struct saga_call *call);
 int saga_explain_order(const struct saga_call *call, const char *order);
+int saga_nudge(const struct saga_call *call, const char *order);
 int saga_cancel(const struct saga_call *call, const char *order);
 
 #endif

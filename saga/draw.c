@@ -36,7 +36,8 @@ static void flow_edge(struct buf *out, const char *source, enum saga_part part)
 
 void saga_draw_flow(struct buf *out)
 {
-    static const char *const outside[] = {"customer", "clock", "provider", "mail server"};
+    static const char *const outside[] = {"customer", "operator", "clock", "provider",
+                                          "mail server"};
 
     begin(out, "flow");
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)

@@ -1,6 +1,7 @@
 /* Fraud as a part: its settings, and what it does in a unit of work. */
 #include "consumers/fraud/fraud.h"
 
+#include "events/reminder.h"
 #include "runtime/metrics.h"
 
 #include <stdlib.h>
@@ -73,17 +74,18 @@ static enum err_kind react(struct unit *unit, const struct event *event, struct 
         .state = record->state,
         .type = event->type,
         .order_id = event->envelope->subject,
+        .created = order_told_by(event->type, event->data),
         .now_us = unit_now_us(unit),
     };
+    /* The reminder of an order that was heard of is no further order of its customer. */
+    bool is_first = event->type == EVENT_ORDER_CREATED || record->state == FRAUD_NONE;
     struct fraud_decision decision;
     struct customer *customer = NULL; /* stays NULL for a guest */
 
     if (!saga_reacts(PART_FRAUD, saga_trigger_of(event->type)))
         return ERR_OK;
-    if (event->type == EVENT_ORDER_CREATED) {
-        question.created = event->data;
+    if (question.created != NULL && is_first)
         customer = history_find(&fraud->history, question.created->customer_id);
-    }
     if (customer != NULL)
         question.earlier_orders =
             customer_orders_before(customer, question.created->ordered_at, fraud->limits.window_us);

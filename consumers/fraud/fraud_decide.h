@@ -10,7 +10,7 @@ struct fraud_question {
     enum saga_fraud_state state;
     enum event_type type; /* one that saga_reacts */
     struct view order_id;
-    const struct order_created *created; /* of order.created, else NULL */
+    const struct order_created *created; /* of order.created and order.reminded, else NULL */
     int64_t earlier_orders;              /* of its customer */
     int64_t now_us;
 };

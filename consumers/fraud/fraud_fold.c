@@ -3,12 +3,16 @@
 #include "consumers/fraud/fraud_history.h"
 #include "consumers/fraud/fraud_rules.h"
 #include "events/fold.h"
+#include "events/reminder.h"
 #include "saga/saga.h"
 
 extern const struct pg_migration fraud_scripts[];
 extern const size_t fraud_script_count;
 
-enum { WRITE_VERDICTS, WRITE_TOMBSTONES, WRITE_ORDERS, WRITE_DROP };
+enum { WRITE_VERDICTS, WRITE_TOMBSTONES, WRITE_ORDERS, WRITE_REMINDED, WRITE_DROP };
+
+/* What replay_waiting counts of an order. */
+enum { WAIT_VERDICT, WAIT_REMINDED };
 
 static const struct fold_write writes[] = {
     [WRITE_VERDICTS] = {{"fraud_fold_verdicts",
@@ -17,7 +21,9 @@ static const struct fold_write writes[] = {
                         {PG_TEXT, PG_BOOL, PG_INT4},
                         3},
     [WRITE_TOMBSTONES] = {{"fraud_fold_tombstones",
-                           "insert into tombstones (order_id) select * from unnest($1::text[])"
+                           "insert into tombstones (order_id) select u.id from unnest($1::text[])"
+                           " u(id) where not exists (select from replay_waiting w"
+                           "                          where w.key = u.id and w.what = 1)"
                            " on conflict do nothing"},
                           {PG_TEXT},
                           1},
@@ -26,6 +32,16 @@ static const struct fold_write writes[] = {
                        " select * from unnest($1::text[], $2::bigint[], $3::text[])"},
                       {PG_TEXT, PG_INT8, PG_TEXT},
                       3},
+    /* A reminder tells of the order where nothing was heard before, and only there. */
+    [WRITE_REMINDED] =
+        {{"fraud_fold_reminded",
+          "insert into customer_orders (customer_id, ordered_us, order_id)"
+          " select * from unnest($1::text[], $2::bigint[], $3::text[]) u(customer_id, us, id)"
+          "  where not exists (select from customer_orders c where c.customer_id = u.customer_id"
+          "                       and c.ordered_us = u.us and c.order_id = u.id)"
+          "    and not exists (select from tombstones t where t.order_id = u.id)"},
+         {PG_TEXT, PG_INT8, PG_TEXT},
+         3},
     /* As the part does it after each unit: which rows are left does not depend on when. */
     [WRITE_DROP] =
         {{"fraud_fold_drop",
@@ -40,7 +56,7 @@ static const struct fold_write writes[] = {
 };
 
 struct change {
-    bool created, cancelled;
+    bool created, reminded, cancelled;
     bool answered;
 };
 
@@ -55,10 +71,10 @@ static void add_verdict(struct fold_batch *batch, struct change *change, const s
     pg_column_int4(&columns[2], score);
 }
 
-static void add_order(struct fold_batch *batch, const struct event *event)
+static void add_order(struct fold_batch *batch, size_t write, const struct event *event)
 {
-    const struct order_created *created = event->data;
-    struct pg_column *columns = fold_columns(batch, WRITE_ORDERS);
+    const struct order_created *created = order_told_by(event->type, event->data);
+    struct pg_column *columns = fold_columns(batch, write);
 
     if (fraud_is_guest(created->customer_id))
         return;
@@ -83,7 +99,11 @@ static enum err_kind apply(struct fold_batch *batch, void *state, const struct e
         add_verdict(batch, change, event, true, ((const struct fraud_flagged *)event->data)->score);
     } else if (event->type == EVENT_ORDER_CREATED) {
         change->created = true;
-        add_order(batch, event);
+        add_order(batch, WRITE_ORDERS, event);
+    } else if (event->type == EVENT_ORDER_REMINDED && !change->created && !change->reminded &&
+               !change->cancelled) {
+        change->reminded = true;
+        add_order(batch, WRITE_REMINDED, event);
     } else if (event->type == EVENT_ORDER_CANCELLED) {
         change->cancelled = true;
     }
@@ -91,13 +111,15 @@ static enum err_kind apply(struct fold_batch *batch, void *state, const struct e
 }
 
 /* An order.cancelled always lies behind its order.created; it comes without it when that one was
- * set aside. */
+ * set aside. Then a reminder may have told of the order, in this batch or, as replay_waiting says,
+ * in an earlier one. */
 static void save(struct fold_batch *batch, struct view key, const void *state)
 {
     const struct change *change = state;
 
-    fold_wait(batch, key, 0, change->created - change->answered);
-    if (change->cancelled && !change->created && batch->is_set_aside != NULL &&
+    fold_wait(batch, key, WAIT_VERDICT, change->created - change->answered);
+    fold_wait(batch, key, WAIT_REMINDED, change->reminded);
+    if (change->cancelled && !change->created && !change->reminded && batch->is_set_aside != NULL &&
         batch->is_set_aside(batch->context, key))
         pg_column_bytes(&fold_columns(batch, WRITE_TOMBSTONES)[0], key);
 }
@@ -105,9 +127,11 @@ static void save(struct fold_batch *batch, struct view key, const void *state)
 /* --- After a loss ----------------------------------------------------------------------------- */
 
 static const struct pg_statement open_keys = {
-    "fraud_fold_open", "select key, 0::bigint from replay_waiting w where balance > 0"
-                       " and not exists (select from tombstones t where t.order_id = w.key)"
-                       " order by key"};
+    "fraud_fold_open",
+    "select distinct key, 0::bigint from replay_waiting w where balance > 0"
+    " and (what = 0 or not exists (select from verdicts v where v.order_id = w.key))"
+    " and not exists (select from tombstones t where t.order_id = w.key) order by key"};
+_Static_assert(WAIT_VERDICT == 0 && WAIT_REMINDED == 1, "the statements say so");
 
 static bool is_open(int64_t state, enum event_type type)
 {

@@ -2,6 +2,7 @@
  * orders lie in many shards, so two instances may count at the same time and not see each other's:
  * a verdict goes by what was committed before it. */
 #include "consumers/fraud/fraud.h"
+#include "events/reminder.h"
 
 static const struct pg_statement read_states = {
     "fraud_read_states", "select order_id, $2::smallint from verdicts where order_id = any($1)"
@@ -49,10 +50,9 @@ static const struct pg_statement drop_orders = {
 
 static const struct order_created *created_by_customer(const struct event *event)
 {
-    const struct order_created *created = event->data;
+    const struct order_created *created = order_told_by(event->type, event->data);
 
-    return event->type == EVENT_ORDER_CREATED && !fraud_is_guest(created->customer_id) ? created
-                                                                                       : NULL;
+    return created != NULL && !fraud_is_guest(created->customer_id) ? created : NULL;
 }
 
 static void find_customers(struct unit *unit, struct history *history)

@@ -1,5 +1,7 @@
 #include "consumers/inventory/decide.h"
 
+#include "events/reminder.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -9,6 +11,11 @@ struct items {
     struct stock_item *list;
     size_t count;
 };
+
+static const struct order_created *told_by(const struct question *question)
+{
+    return order_told_by(question->type, question->event);
+}
 
 static struct view order_of(const struct question *question)
 {
@@ -21,6 +28,8 @@ static struct view order_of(const struct question *question)
         return ((const struct order_cancelled *)question->event)->order_id;
     case EVENT_ORDER_CLOSED:
         return ((const struct order_closed *)question->event)->order_id;
+    case EVENT_ORDER_REMINDED:
+        return ((const struct order_reminded *)question->event)->order.order_id;
     default:
         return VIEW_NONE;
     }
@@ -118,8 +127,8 @@ static enum err_kind find_items(struct items *out, const struct stock_order *ord
         *out = items_of_order(order, arena);
         return ERR_OK;
     }
-    if (question->type == EVENT_ORDER_CREATED) {
-        const struct order_created *created = question->event;
+    if (told_by(question) != NULL) {
+        const struct order_created *created = told_by(question);
 
         return items_of_lines(out, created->lines, created->lines_count, created->order_id, arena,
                               err);
@@ -142,8 +151,7 @@ static int64_t available(const struct stock *stock, const struct question *quest
 {
     const struct stock_sku *found = stock_find_sku(stock, sku);
 
-    if (found == NULL || !view_equal(((const struct order_created *)question->event)->warehouse,
-                                     question->warehouse))
+    if (found == NULL || !view_equal(told_by(question)->warehouse, question->warehouse))
         return 0;
     return found->units[STOCK_ON_HAND];
 }
@@ -296,7 +304,7 @@ enum err_kind inventory_decide(struct decision *out, const struct stock *stock,
     kind = find_items(&items, order, question, arena, err);
     if (kind != ERR_OK)
         return kind;
-    if (question->type == EVENT_ORDER_CREATED) {
+    if (told_by(question) != NULL) {
         shortages = arena_array(arena, items.count, sizeof *shortages);
         shortage_count = find_shortages(shortages, stock, question, &items);
         guard = shortage_count > 0 ? GUARD_SHORT : GUARD_IN_STOCK;

@@ -10,6 +10,7 @@
 #include "consumers/payment/payment_look.h"
 #include "consumers/payment/payment_store.h"
 #include "events/part.h"
+#include "events/reminder.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 #include "runtime/metrics.h"
@@ -174,11 +175,13 @@ static void carry_out(struct unit *unit, struct payment *payment,
         payment->cancelled_by = occasion->cause->envelope->id;
         payment->call_changed = true;
     }
+    payment->is_hurried |= decision->step->action == ACTION_HURRY;
     payment->request_changed |= next->seen != payment->memory.seen;
     payment->memory = *next;
 }
 
-/* What order.created asks for. Refuses what could not be said to a provider. */
+/* What order.created, or the reminder of it, asks for. Refuses what could not be said to a
+ * provider. */
 static enum err_kind take_order(struct payment *payment, struct view order_id,
                                 const struct order_created *order, struct err *err)
 {
@@ -222,8 +225,8 @@ static enum err_kind react(struct unit *unit, const struct event *event, struct 
     if (!saga_reacts(PART_PAYMENT, occasion.trigger))
         return ERR_OK;
     kind = payment_decide(&decision, &payment->memory, occasion.trigger, order_id, err);
-    if (kind == ERR_OK && event->type == EVENT_ORDER_CREATED)
-        kind = take_order(payment, order_id, event->data, err);
+    if (kind == ERR_OK && (event->type == EVENT_ORDER_CREATED || decision.call == CALL_AUTHORIZE))
+        kind = take_order(payment, order_id, order_told_by(event->type, event->data), err);
     if (kind == ERR_OK && event->type == EVENT_ORDER_CONFIRMED)
         kind = check_amount(payment, event->data, err);
     if (kind == ERR_OK)
@@ -430,6 +433,8 @@ static void committed(struct unit *unit)
             payment_calls_settle(self->calls, keys[i]);
         else
             owe(self, payment, keys[i]);
+        if (payment->is_hurried)
+            payment_calls_hurry(self->calls, keys[i]);
     }
 }
 

@@ -362,6 +362,20 @@ void payment_calls_retry(struct payment_calls *calls, struct view order_id,
     pthread_mutex_unlock(&calls->lock);
 }
 
+void payment_calls_hurry(struct payment_calls *calls, struct view order_id)
+{
+    struct entry *entry;
+
+    pthread_mutex_lock(&calls->lock);
+    entry = find(calls, order_id);
+    if (entry != NULL && entry->place == PLACE_WAITING) {
+        unqueue(calls, entry);
+        make_ready(calls, entry);
+        start_ready(calls);
+    }
+    pthread_mutex_unlock(&calls->lock);
+}
+
 void payment_calls_forget(struct payment_calls *calls, int32_t shard)
 {
     struct entry *entry, *next;

@@ -43,6 +43,8 @@ void payment_calls_settle(struct payment_calls *calls, struct view order_id);
 /** The answer to this call could not be applied: ask again in a while. */
 void payment_calls_retry(struct payment_calls *calls, struct view order_id,
                          enum payment_call operation);
+/** If the order's call waits for another try: make it now. */
+void payment_calls_hurry(struct payment_calls *calls, struct view order_id);
 /** Forget all calls of a shard: another instance makes them now. */
 void payment_calls_forget(struct payment_calls *calls, int32_t shard);
 /** Start those that have waited long enough. */

@@ -55,7 +55,7 @@ unsigned payment_seen_by(enum saga_trigger trigger)
     case TRIGGER_ORDER_CANCELLED:
         return SEEN_CANCELLED;
     default:
-        return 0; /* order.closed asks for nothing that has to be remembered */
+        return 0; /* order.closed and order.reminded ask for nothing that has to be remembered */
     }
 }
 
@@ -117,6 +117,8 @@ enum err_kind payment_decide(struct payment_decision *out, const struct payment_
         out->next.owed = CALL_NONE;
     if (out->call != CALL_NONE)
         out->next.owed = out->call;
+    if (out->call == CALL_AUTHORIZE) /* asked by order.created, or by the reminder of it */
+        out->next.seen |= SEEN_CREATED;
     if (step->publishes != EVENT_NONE)
         out->next.settled = settled_by(step);
     assert((int)payment_state(&out->next) == step->next);

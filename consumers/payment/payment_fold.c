@@ -2,11 +2,12 @@
  */
 #include "consumers/payment/payment_decide.h"
 #include "events/fold.h"
+#include "events/reminder.h"
 
 extern const struct pg_migration payment_scripts[];
 extern const size_t payment_script_count;
 
-enum { WRITE_EVENTS, WRITE_REQUESTS };
+enum { WRITE_EVENTS, WRITE_REMINDED, WRITE_REQUESTS };
 
 static const struct fold_write writes[] = {
     [WRITE_EVENTS] =
@@ -17,6 +18,14 @@ static const struct fold_write writes[] = {
           " $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])"},
          {PG_TEXT, PG_INT8, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
          9},
+    /* A reminder asks where nothing was heard before, and only there. */
+    [WRITE_REMINDED] =
+        {{"payment_fold_reminded",
+          "insert into payment_requests (order_id, seen, amount_minor, currency, payment_token)"
+          " select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::text[], $5::text[])"
+          " on conflict do nothing"},
+         {PG_TEXT, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT},
+         5},
     [WRITE_REQUESTS] =
         {{"payment_fold_requests",
           "insert into payment_requests as r (order_id, seen, amount_minor, currency,"
@@ -35,6 +44,7 @@ struct request {
     unsigned seen; /* enum payment_seen */
     int64_t amount_minor;
     struct view currency, payment_token;
+    bool is_reminded; /* before anything else was heard */
 };
 
 /* What all six events of a payment say. */
@@ -99,6 +109,31 @@ static void add_event(struct pg_column *columns, const struct event *event, cons
     pg_column_int8(&columns[8], row->occurred_at);
 }
 
+static void add_request(struct pg_column *columns, struct view order_id, unsigned seen,
+                        const struct request *request)
+{
+    pg_column_bytes(&columns[0], order_id);
+    pg_column_int2(&columns[1], (int16_t)seen);
+    pg_column_int8(&columns[2], request->amount_minor);
+    pg_column_bytes(&columns[3], fold_text(request->currency));
+    pg_column_bytes(&columns[4], fold_text(request->payment_token));
+}
+
+static void hear_reminder(struct fold_batch *batch, struct request *request,
+                          const struct event *event)
+{
+    const struct order_created *created = order_told_by(event->type, event->data);
+    const struct request reminded = {.amount_minor = created->total_minor,
+                                     .currency = created->currency,
+                                     .payment_token = created->payment_token};
+
+    if (request->seen != 0 || request->is_reminded)
+        return;
+    request->is_reminded = true;
+    add_request(fold_columns(batch, WRITE_REMINDED), event->envelope->subject, SEEN_CREATED,
+                &reminded);
+}
+
 static enum err_kind apply(struct fold_batch *batch, void *state, const struct event *event,
                            struct err *err)
 {
@@ -114,6 +149,8 @@ static enum err_kind apply(struct fold_batch *batch, void *state, const struct e
         request->amount_minor = created->total_minor;
         request->currency = fold_keep(batch, created->currency);
         request->payment_token = fold_keep(batch, created->payment_token);
+    } else if (event->type == EVENT_ORDER_REMINDED) {
+        hear_reminder(batch, request, event);
     }
     request->seen |= payment_seen_by(saga_trigger_of(event->type));
     return ERR_OK;
@@ -121,16 +158,10 @@ static enum err_kind apply(struct fold_batch *batch, void *state, const struct e
 
 static void save(struct fold_batch *batch, struct view key, const void *state)
 {
-    struct pg_column *columns = fold_columns(batch, WRITE_REQUESTS);
     const struct request *request = state;
 
-    if (request->seen == 0)
-        return;
-    pg_column_bytes(&columns[0], key);
-    pg_column_int2(&columns[1], (int16_t)request->seen);
-    pg_column_int8(&columns[2], request->amount_minor);
-    pg_column_bytes(&columns[3], fold_text(request->currency));
-    pg_column_bytes(&columns[4], fold_text(request->payment_token));
+    if (request->seen != 0)
+        add_request(fold_columns(batch, WRITE_REQUESTS), key, request->seen, request);
 }
 
 /* --- After a loss ----------------------------------------------------------------------------- */

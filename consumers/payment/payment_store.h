@@ -41,6 +41,7 @@ struct payment {
     int64_t asked_at_us;
     bool was_owed; /* a row is there */
     bool call_changed;
+    bool is_hurried; /* an operator asks for the answer to it */
 };
 
 /* The parameters of the statements; memory is kept from unit to unit. */

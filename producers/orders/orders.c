@@ -13,6 +13,7 @@
 static const struct setting settings[] = {
     /* name, fallback, check, min, max, choices, help */
     {"TRADEWIND_ORDER_DEADLINE_MS",     "900000",         SETTING_INTEGER, 1, 86400000,   NULL, "how long an order waits for its verdicts before it is cancelled, in ms"},
+    {"TRADEWIND_NUDGE_EVERY_MS",        "10000",          SETTING_INTEGER, 0, 86400000,   NULL, "how long an order that was nudged is not nudged again, in ms"},
     {"TRADEWIND_OPEN_ORDERS_MAX",       "1000000",        SETTING_INTEGER, 1, 100000000,  NULL, "placed orders that may wait in the shards of one instance; more are refused"},
     {"TRADEWIND_OVERLOAD_ORDERS",       "20",             SETTING_INTEGER, 1, 100000000,  NULL, "so many orders that wait longer than 5 s are overload: new ones are refused"},
     {"TRADEWIND_ORDER_COUNTRY",         "United Kingdom", SETTING_TEXT,    2, 64,         NULL, "where an order goes when its request does not say"},
@@ -32,6 +33,7 @@ static const struct http_route routes[] = {
      orders_http_get},
     {HTTP_POST, "/orders/{id}/cancel", ROLE_CUSTOMER | ROLE_SERVICE | ROLE_OPERATOR, 0,
      orders_http_cancel},
+    {HTTP_POST, "/orders/{id}/nudge", ROLE_OPERATOR, 0, orders_http_nudge},
 };
 
 static const enum topic inputs[] = {TOPIC_INVENTORY, TOPIC_PAYMENTS, TOPIC_FRAUD, TOPIC_PRODUCTS};
@@ -78,6 +80,7 @@ static enum err_kind start(struct host *host, struct err *err)
     host_set_context(host, orders);
     orders->host = host;
     orders->deadline_ms = setting_integer("TRADEWIND_ORDER_DEADLINE_MS");
+    orders->nudge_every_ms = setting_integer("TRADEWIND_NUDGE_EVERY_MS");
     pthread_mutex_init(&orders->lock, NULL);
     orders->in_flight.key_of = orders_place_key;
     orders_look_init(orders);
@@ -91,7 +94,8 @@ static void stop(struct host *host)
 
     orders_look_clear(orders);
     pg_batch_clear(&orders->work.batch);
-    pg_column_clear(&orders->work.cancellable);
+    pg_column_clear(&orders->work.told);
+    pg_column_clear(&orders->work.nudged);
     contact_key_clear(&orders->contact_key);
     lookup_clear(&orders->in_flight);
     pthread_mutex_destroy(&orders->lock);
@@ -114,6 +118,17 @@ static void note_said(struct unit *unit, struct record *record, const struct eve
         history_add_said(record->said, record->order.progress.state, &entry, unit_arena(unit));
 }
 
+static void note_reminder(struct unit *unit, struct record *record)
+{
+    const struct history_entry entry = {
+        .number = unit_last_number(unit),
+        .time_us = unit_now_us(unit),
+    };
+
+    record->said = history_add_reminder(record->said, &entry, unit_arena(unit));
+    record->reminded_us = entry.time_us;
+}
+
 /* Publish what was decided and note it in the record. */
 static void carry_out(struct unit *unit, struct record *record,
                       const struct order_decision *decision, const struct event *cause)
@@ -124,6 +139,10 @@ static void carry_out(struct unit *unit, struct record *record,
     if (decision->publishes == EVENT_NONE)
         return;
     unit_emit(unit, decision->publishes, &decision->confirmed, record->order.id, cause);
+    if (decision->publishes == EVENT_ORDER_REMINDED) {
+        note_reminder(unit, record);
+        return;
+    }
     note_said(unit, record, cause);
     record->decided |= before == ORDERS_PLACED;
     record->confirmed |= decision->publishes == EVENT_ORDER_CONFIRMED;
@@ -290,6 +309,49 @@ static enum err_kind act_cancel(struct unit *unit, struct cancel *cancel, struct
     return ERR_OK;
 }
 
+static void record_nudge(struct unit *unit, const struct nudge *nudge)
+{
+    struct view state = state_as_json(nudge->progress.state, unit_arena(unit));
+
+    unit_record(unit, &(struct action){
+                          .operation = nudge->command.operation,
+                          .name = "order.nudge",
+                          .subject = nudge->command.key,
+                          .before = state,
+                          .after = state,
+                      });
+}
+
+static enum err_kind act_nudge(struct unit *unit, struct nudge *nudge, struct err *err)
+{
+    struct record *record = unit_state(unit, nudge->command.key);
+    struct order_trigger trigger = {
+        .trigger = TRIGGER_OPERATOR_NUDGE,
+        .now_us = unit_now_us(unit),
+    };
+    int64_t every_us = orders_of(unit_host(unit))->nudge_every_ms * 1000;
+    struct order_decision decision;
+
+    nudge->refusal.status = 0;
+    nudge->progress = record->order.progress;
+    nudge->again_s = 0;
+    if (record->order.progress.state == ORDERS_NONE)
+        return err_set(err, ERR_REJECT, "no order %.*s", VIEW_PRINT(nudge->command.key));
+    if (record->reminded_us >= nudge->asked_us)
+        return ERR_OK; /* done: the answer to the commit was lost, or somebody else asked too */
+    if (!order_may_be_nudged(&record->order, record->reminded_us, every_us, trigger.now_us,
+                             &nudge->refusal)) {
+        if (order_progress_waits_for(nudge->progress) != 0)
+            nudge->again_s = (record->reminded_us + every_us - trigger.now_us) / 1000000 + 1;
+        return err_set(err, ERR_REJECT, "%s", nudge->refusal.detail);
+    }
+    if (order_decide(&decision, &record->order, &trigger, unit_arena(unit), err) != ERR_OK)
+        return err->kind;
+    carry_out(unit, record, &decision, NULL);
+    record_nudge(unit, nudge);
+    return ERR_OK;
+}
+
 static enum err_kind act_deadline(struct unit *unit, struct command *command, struct err *err)
 {
     struct record *record = unit_state(unit, command->key);
@@ -309,6 +371,8 @@ static enum err_kind act(struct unit *unit, struct command *command, struct err 
         return act_place(unit, (struct place *)command, err);
     case COMMAND_CANCEL:
         return act_cancel(unit, (struct cancel *)command, err);
+    case COMMAND_NUDGE:
+        return act_nudge(unit, (struct nudge *)command, err);
     case COMMAND_DEADLINE:
         return act_deadline(unit, command, err);
     default: /* a look only reads */

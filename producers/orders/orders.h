@@ -38,6 +38,7 @@ struct record {
     struct view detail;
     bool placed, confirmed, decided; /* by this unit: created, all three yes, no longer waiting */
     bool cancelled, closed;
+    int64_t reminded_us; /* of an order that is nudged: when it was last; 0: never */
 
     struct price price; /* of a product.upserted */
     bool upserted, withdrawn;
@@ -51,13 +52,14 @@ struct work {
     size_t price_count;
     bool reads_orders, reads_prices; /* which answers to expect */
     struct look *look;
-    struct pg_column cancellable; /* orders that this unit may cancel: it reads their lines */
-    struct pg_batch batch;        /* of the statement that is being made */
+    struct pg_column told;   /* orders of which it may tell what order.created told */
+    struct pg_column nudged; /* orders whose last nudge it has to know */
+    struct pg_batch batch;   /* of the statement that is being made */
 };
 
 /* --- Commands ------------------------------------------------------------------------------- */
 
-enum { COMMAND_PLACE = 1, COMMAND_CANCEL, COMMAND_DEADLINE, COMMAND_LOOK };
+enum { COMMAND_PLACE = 1, COMMAND_CANCEL, COMMAND_DEADLINE, COMMAND_LOOK, COMMAND_NUDGE };
 
 /* What a 201 says. */
 struct receipt {
@@ -95,6 +97,17 @@ struct cancel {
     bool not_found;
 };
 
+/* POST /orders/{id}/nudge. Lives in its request's arena. */
+struct nudge {
+    struct command command;
+    struct http_request *http;
+    struct operation operation;
+    int64_t asked_us; /* what was published since then is what it asks for */
+    struct order_progress progress;
+    struct refusal refusal; /* status 0: none */
+    int64_t again_s;        /* after a refusal: when it may be asked again; 0: never */
+};
+
 /* An order's time is up. Heap. */
 struct deadline {
     struct command command;
@@ -125,7 +138,7 @@ enum admission { ADMIT, ADMIT_NONE_OVERLOAD, ADMIT_NONE_TOO_MANY };
 
 struct orders {
     struct host *host;
-    int64_t deadline_ms;
+    int64_t deadline_ms, nudge_every_ms;
     size_t open_max, overload; /* orders */
     struct contact_key contact_key;
 
@@ -174,6 +187,7 @@ enum err_kind look_read(struct look *look, struct unit *unit, struct err *err);
  * ---------------------------------------------------------- */
 void orders_http_place(struct http_request *request, void *context);
 void orders_http_cancel(struct http_request *request, void *context);
+void orders_http_nudge(struct http_request *request, void *context);
 void orders_http_get(struct http_request *request, void *context);
 void orders_http_list(struct http_request *request, void *context);
 void orders_http_price(struct http_request *request, void *context);

@@ -131,9 +131,9 @@ static enum cancel_reason reason_of(enum saga_trigger trigger)
     }
 }
 
-bool order_may_be_cancelled_by(enum saga_trigger trigger)
+bool order_tells_in_full(enum saga_trigger trigger)
 {
-    return reason_of(trigger) != CANCEL_REASON_UNKNOWN;
+    return reason_of(trigger) != CANCEL_REASON_UNKNOWN || trigger == TRIGGER_OPERATOR_NUDGE;
 }
 
 static enum order_stage stage_of(enum saga_orders_state state)
@@ -247,6 +247,16 @@ static struct order_closed make_closed(const struct order *order, enum saga_orde
     };
 }
 
+static struct order_reminded make_reminded(const struct order *order, int64_t now_us)
+{
+    assert(order->created != NULL);
+    return (struct order_reminded){
+        .order_id = order->id,
+        .order = *order->created,
+        .occurred_at = now_us,
+    };
+}
+
 static enum err_kind impossible(const struct order *order, enum saga_trigger trigger,
                                 struct err *err)
 {
@@ -282,9 +292,28 @@ enum err_kind order_decide(struct order_decision *out, const struct order *order
     case EVENT_ORDER_CLOSED:
         out->closed = make_closed(order, move.after.state, trigger->now_us);
         break;
+    case EVENT_ORDER_REMINDED:
+        out->reminded = make_reminded(order, trigger->now_us);
+        break;
     default:
         assert(move.step->publishes == EVENT_NONE);
         break;
     }
     return ERR_OK;
+}
+
+bool order_may_be_nudged(const struct order *order, int64_t reminded_us, int64_t every_us,
+                         int64_t now_us, struct refusal *refusal)
+{
+    if (order_progress_waits_for(order->progress) == 0)
+        refuse(refusal, "waits-for-nobody", VIEW_NONE, "order %.*s is %s: it waits for nobody",
+               VIEW_PRINT(order->id), saga_state_name(PART_ORDERS, (int)order->progress.state));
+    else if (reminded_us > 0 && now_us - reminded_us < every_us)
+        refuse(refusal, "nudged-lately", VIEW_NONE,
+               "order %.*s was nudged %" PRId64 " ms ago: want %" PRId64 " ms between two nudges",
+               VIEW_PRINT(order->id), (now_us - reminded_us) / 1000, every_us / 1000);
+    else
+        return true;
+    refusal->status = 409;
+    return false;
 }

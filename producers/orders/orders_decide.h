@@ -85,7 +85,7 @@ struct order {
     struct view customer_id;
     int64_t total_minor;
     struct view currency;
-    const struct order_created *created; /* must be there when the trigger may cancel it */
+    const struct order_created *created; /* must be there when order_tells_in_full the trigger */
 };
 
 /* What happened. */
@@ -105,14 +105,16 @@ struct order_decision {
         struct order_confirmed confirmed;
         struct order_cancelled cancelled;
         struct order_closed closed;
+        struct order_reminded reminded;
     };
 };
 
-/** Whether order_decide may answer with order.cancelled, and so needs order.created. */
-bool order_may_be_cancelled_by(enum saga_trigger trigger);
+/** Whether order_decide may answer with order.cancelled or order.reminded, which tell what
+ * order.created told, and so needs it. */
+bool order_tells_in_full(enum saga_trigger trigger);
 
 /**
- * What an event, a request to cancel or the deadline does to an order.
+ * What an event, a request to cancel, a nudge or the deadline does to an order.
  *
  * out     texts are views of order and event, or live in the arena
  * Errors  ERR_REJECT: the saga table knows no such step, and why
@@ -120,5 +122,16 @@ bool order_may_be_cancelled_by(enum saga_trigger trigger);
 enum err_kind order_decide(struct order_decision *out, const struct order *order,
                            const struct order_trigger *trigger, struct arena *arena,
                            struct err *err);
+
+/**
+ * Whether an order may be nudged now.
+ *
+ * reminded_us  when the last order.reminded was published; 0: none was
+ *
+ * Returns false, and why, for an order that waits for nobody, and when less than every_us has
+ * passed.
+ */
+bool order_may_be_nudged(const struct order *order, int64_t reminded_us, int64_t every_us,
+                         int64_t now_us, struct refusal *refusal);
 
 #endif

@@ -36,7 +36,8 @@ static const struct fold_write writes[] = {
          10},
     [WRITE_CHANGES] =
         {{"orders_fold_changes",
-          "update order_states s set state = u.state, reason = coalesce(u.reason, s.reason),"
+          "update order_states s set state = coalesce(u.state, s.state),"
+          "       reason = coalesce(u.reason, s.reason),"
           "       detail = coalesce(u.detail, s.detail), said = s.said || u.said"
           "  from unnest($1::text[], $2::smallint[], $3::smallint[], $4::text[], $5::bytea[])"
           "       u(id, state, reason, detail, said) where s.id = u.id"},
@@ -90,7 +91,7 @@ struct change {
     int64_t created_us, total_minor, deadline_ms;
     uint64_t created_number;
     struct view customer_id, currency;
-    enum saga_orders_state state; /* ORDERS_NONE: no event of our own in this batch */
+    enum saga_orders_state state; /* ORDERS_NONE: it stays what it was */
     bool is_decided;              /* left `placed` in this batch */
     bool is_cancelled;            /* in this batch: reason and detail are known */
     enum cancel_reason reason;
@@ -164,7 +165,9 @@ static void note_said(struct fold_batch *batch, struct change *change, const str
     };
 
     history_set_cause(&entry, event->envelope->causation_id);
-    change->said = history_add_said(change->said, change->state, &entry, batch->arena);
+    change->said = event->type == EVENT_ORDER_REMINDED
+                       ? history_add_reminder(change->said, &entry, batch->arena)
+                       : history_add_said(change->said, change->state, &entry, batch->arena);
 }
 
 static void apply_own(struct fold_batch *batch, struct change *change, const struct event *event)
@@ -187,6 +190,8 @@ static void apply_own(struct fold_batch *batch, struct change *change, const str
             closed->outcome == ORDER_OUTCOME_FULFILLED ? ORDERS_FULFILLED : ORDERS_CLOSED;
         break;
     }
+    case EVENT_ORDER_REMINDED:
+        break;
     default:
         return;
     }
@@ -256,7 +261,10 @@ static void save_changed(struct fold_batch *batch, struct view key, const struct
     struct pg_column *columns = fold_columns(batch, WRITE_CHANGES);
 
     pg_column_bytes(&columns[0], key);
-    pg_column_int2(&columns[1], (int16_t)change->state);
+    if (change->state != ORDERS_NONE)
+        pg_column_int2(&columns[1], (int16_t)change->state);
+    else
+        pg_column_null(&columns[1]);
     if (change->is_cancelled)
         pg_column_int2(&columns[2], (int16_t)change->reason);
     else
@@ -288,7 +296,7 @@ static void save(struct fold_batch *batch, struct view key, const void *state)
 
     if (change->is_placed)
         save_new(batch, key, change);
-    else if (change->state != ORDERS_NONE)
+    else if (change->said.size > 0)
         save_changed(batch, key, change);
     if (change->seen.size > 0) {
         struct pg_column *columns = fold_columns(batch, WRITE_VERDICTS);

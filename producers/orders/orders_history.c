@@ -21,10 +21,10 @@ static uint8_t heard_bit(enum event_type type)
     return bit;
 }
 
-/* The event that each state of an order is entered with. */
-static enum event_type event_of_state(uint8_t state)
+/* The event that each state of an order is entered with, or that enters none. */
+static enum event_type event_said(uint8_t what)
 {
-    switch (state) {
+    switch (what) {
     case ORDERS_PLACED:
         return EVENT_ORDER_CREATED;
     case ORDERS_CONFIRMED:
@@ -34,6 +34,8 @@ static enum event_type event_of_state(uint8_t state)
     case ORDERS_FULFILLED:
     case ORDERS_CLOSED:
         return EVENT_ORDER_CLOSED;
+    case HISTORY_REMINDED:
+        return EVENT_ORDER_REMINDED;
     default:
         return EVENT_NONE;
     }
@@ -125,8 +127,14 @@ static struct view add_entry(struct view entries, uint8_t what, const struct his
 struct view history_add_said(struct view said, enum saga_orders_state state,
                              const struct history_entry *entry, struct arena *arena)
 {
-    assert(event_of_state((uint8_t)state) != EVENT_NONE);
+    assert(event_said((uint8_t)state) != EVENT_NONE);
     return add_entry(said, (uint8_t)state, entry, arena);
+}
+
+struct view history_add_reminder(struct view said, const struct history_entry *entry,
+                                 struct arena *arena)
+{
+    return add_entry(said, HISTORY_REMINDED, entry, arena);
 }
 
 struct view history_add_seen(struct view seen, const struct event *event, struct arena *arena)
@@ -148,7 +156,7 @@ static enum err_kind read_entry(struct history_entry *out, const char *bytes, bo
 {
     uint8_t what = (uint8_t)bytes[0], writer = (uint8_t)bytes[1];
 
-    out->type = own ? event_of_state(what) : what < HEARD_COUNT ? heard_events[what] : EVENT_NONE;
+    out->type = own ? event_said(what) : what < HEARD_COUNT ? heard_events[what] : EVENT_NONE;
     if (out->type == EVENT_NONE || writer > HISTORY_FRAUD)
         return err_set(err, ERR_STOP, "history entry %u by %u, want what saga/table.def knows",
                        what, writer);
@@ -168,13 +176,19 @@ static bool is_cause_of(const struct history_entry *cause, const struct history_
 /* Clocks of two machines differ: what follows from an event is moved behind it. */
 static void place_in_time(int64_t *times, const struct history_entry *entries, size_t count)
 {
+    size_t passes = 0;
+
     for (size_t i = 0; i < count; i++)
         times[i] = entries[i].time_us;
-    for (size_t pass = 0; pass < count; pass++)
+    for (bool moved = true; moved && passes < count; passes++) {
+        moved = false;
         for (size_t i = 0; i < count; i++)
             for (size_t j = 0; j < count; j++)
-                if (is_cause_of(&entries[j], &entries[i]) && times[i] <= times[j])
+                if (is_cause_of(&entries[j], &entries[i]) && times[i] <= times[j]) {
                     times[i] = times[j] + 1;
+                    moved = true;
+                }
+    }
 }
 
 static void sort_entries(struct history_entry *entries, size_t count, struct arena *arena)

@@ -3,7 +3,8 @@
  *
  *     what (1 byte), writer of its cause (1), number (8), time (8), number of its cause (8)
  *
- * What is the state it led to (an event of our own) or its bit of HEARD (of others). Numbers and
+ * What is the state it led to (an event of our own; HISTORY_REMINDED: to none) or its bit of HEARD
+ * (of others). Numbers and
  * times (UTC us) are big-endian. The order's shard, its warehouse and the writers' names complete
  * the ids of the events. All of it stands in the envelope of the event itself, so a replay makes
  * the same bytes. What is stored is by the numbers of saga/table.def and of enum history_writer,
@@ -15,6 +16,9 @@
 #include "runtime/arena.h"
 #include "runtime/err.h"
 #include "saga/order_progress.h"
+
+/* What an order.reminded is stored as, beside the numbers of states. */
+enum { HISTORY_REMINDED = 64 };
 
 /* Who wrote a cause. */
 enum history_writer {
@@ -39,6 +43,9 @@ enum history_writer history_writer_of(enum event_type type);
  */
 struct view history_add_said(struct view said, enum saga_orders_state state,
                              const struct history_entry *entry, struct arena *arena);
+/** said with one more order.reminded, which led to no state. */
+struct view history_add_reminder(struct view said, const struct history_entry *entry,
+                                 struct arena *arena);
 
 /** seen with one more event that was heard. In the arena. */
 struct view history_add_seen(struct view seen, const struct event *event, struct arena *arena);

@@ -9,6 +9,7 @@
 #include <sodium.h>
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <sys/random.h>
 
 enum { COMMAND_EXPIRES_MS = 10000 };
@@ -315,5 +316,66 @@ void orders_http_cancel(struct http_request *request, void *context)
     if (http_caller(request)->role == ROLE_OPERATOR)
         cancel->command.operation = &cancel->operation;
     if (!host_submit(orders->host, &cancel->command))
+        busy(request, "too many requests wait already");
+}
+
+/* --- Nudging --------------------------------------------------------------------------------- */
+
+static void answer_nudged(struct nudge *nudge)
+{
+    AUTO(buf_clear) struct buf body = {0};
+    struct json_writer json = {.out = &body};
+
+    json_object_start(&json);
+    json_member_text(&json, "order_id", nudge->command.key);
+    json_member_str(&json, "state", saga_state_name(PART_ORDERS, (int)nudge->progress.state));
+    orders_put_waits(&json, nudge->progress);
+    json_object_end(&json);
+    http_reply(nudge->http, 202, NULL, buf_view(&body));
+}
+
+static void refuse_nudge(struct nudge *nudge)
+{
+    const struct refusal *refusal = &nudge->refusal;
+
+    if (nudge->again_s > 0)
+        http_reply_header(nudge->http, "Retry-After",
+                          arena_printf(http_arena(nudge->http), "%" PRId64, nudge->again_s).data);
+    http_problem(nudge->http, refusal->status, refusal->type, refusal->pointer, "%s",
+                 refusal->detail);
+}
+
+static void nudge_done(struct command *command, enum err_kind outcome, const struct err *err)
+{
+    struct nudge *nudge = (struct nudge *)command;
+
+    if (outcome == ERR_OK)
+        answer_nudged(nudge);
+    else if (outcome == ERR_REJECT && nudge->refusal.status != 0)
+        refuse_nudge(nudge);
+    else if (outcome == ERR_REJECT)
+        http_problem(nudge->http, 404, "not-found", VIEW_NONE, "%s", err->text);
+    else
+        not_in_time(nudge->http);
+}
+
+void orders_http_nudge(struct http_request *request, void *context)
+{
+    struct orders *orders = orders_of(context);
+    struct nudge *nudge = arena_alloc(http_arena(request), sizeof *nudge);
+    struct view id = orders_path_id(request);
+
+    if (id.data == NULL || !operation_read(request, &nudge->operation))
+        return;
+    nudge->http = request;
+    nudge->asked_us = clock_utc_us();
+    nudge->command = (struct command){
+        .kind = COMMAND_NUDGE,
+        .key = id,
+        .operation = &nudge->operation,
+        .expires_ms = clock_monotonic_ms() + COMMAND_EXPIRES_MS,
+        .done = nudge_done,
+    };
+    if (!host_submit(orders->host, &nudge->command))
         busy(request, "too many requests wait already");
 }

@@ -19,6 +19,9 @@ static const struct pg_statement read_orders = {
 static const struct pg_statement read_created = {
     "orders_read_created", "select id, created from orders where id = any($1)"};
 
+static const struct pg_statement read_said = {
+    "orders_read_said", "select id, said from order_states where id = any($1)"};
+
 static const struct pg_statement read_prices = {
     "orders_read_prices", "select sku, unit_price_minor, currency, kind, sold, event"
                           "  from products where sku = any($1) order by sku"};
@@ -99,24 +102,24 @@ static void work_start(struct work *work, size_t command_count, struct arena *ar
     work->price_count = 0;
     work->reads_orders = work->reads_prices = false;
     work->look = NULL;
-    pg_column_start(&work->cancellable, PG_TEXT);
+    pg_column_start(&work->told, PG_TEXT);
+    pg_column_start(&work->nudged, PG_TEXT);
 }
 
 /* --- Load: what this unit has to know --------------------------------------------------------- */
 
-static void note_event(struct work *work, struct pg_column *cancellable, const struct event *event)
+static void note_event(struct work *work, struct pg_column *told, const struct event *event)
 {
     enum saga_trigger trigger = saga_trigger_of(event->type);
 
     if (!saga_reacts(PART_ORDERS, trigger))
         return;
     work->reads_orders = true;
-    if (order_may_be_cancelled_by(trigger))
-        pg_column_bytes(cancellable, event->envelope->subject);
+    if (order_tells_in_full(trigger))
+        pg_column_bytes(told, event->envelope->subject);
 }
 
-static size_t note_command(struct work *work, struct pg_column *cancellable,
-                           struct command *command)
+static size_t note_command(struct work *work, struct pg_column *told, struct command *command)
 {
     switch (command->kind) {
     case COMMAND_PLACE: {
@@ -127,10 +130,13 @@ static size_t note_command(struct work *work, struct pg_column *cancellable,
             work->claims[work->claim_count++] = place;
         return place->request.line_count;
     }
+    case COMMAND_NUDGE:
+        pg_column_bytes(&work->nudged, command->key);
+        /* fall through */
     case COMMAND_CANCEL:
     case COMMAND_DEADLINE:
         work->reads_orders = true;
-        pg_column_bytes(cancellable, command->key);
+        pg_column_bytes(told, command->key);
         return 0;
     case COMMAND_LOOK:
         work->look = (struct look *)command;
@@ -199,7 +205,7 @@ void orders_load(struct unit *unit)
 {
     struct orders *orders = orders_of(unit_host(unit));
     struct work *work = &orders->work;
-    struct pg_column *cancellable = &work->cancellable;
+    struct pg_column *told = &work->told;
     const struct event *events;
     struct command *const *commands;
     size_t event_count = unit_events(unit, &events);
@@ -208,9 +214,9 @@ void orders_load(struct unit *unit)
 
     work_start(work, command_count, unit_arena(unit));
     for (size_t i = 0; i < event_count; i++)
-        note_event(work, cancellable, &events[i]);
+        note_event(work, told, &events[i]);
     for (size_t i = 0; i < command_count; i++)
-        line_count += note_command(work, cancellable, commands[i]);
+        line_count += note_command(work, told, commands[i]);
 
     if (work->claim_count > 0)
         queue_claims(unit, work);
@@ -218,10 +224,15 @@ void orders_load(struct unit *unit)
         pg_arg_column(&args, unit_keys_column(unit));
         pg_queue(unit_pg(unit), &read_orders, &args);
     }
-    if (cancellable->count > 0) {
+    if (told->count > 0) {
         args = (struct pg_args){0};
-        pg_arg_column(&args, cancellable);
+        pg_arg_column(&args, told);
         pg_queue(unit_pg(unit), &read_created, &args);
+    }
+    if (work->nudged.count > 0) {
+        args = (struct pg_args){0};
+        pg_arg_column(&args, &work->nudged);
+        pg_queue(unit_pg(unit), &read_said, &args);
     }
     if (line_count > 0)
         queue_prices(unit, work, line_count);
@@ -323,6 +334,26 @@ static enum err_kind take_created(struct unit *unit, const struct pg_rows *rows,
     return ERR_OK;
 }
 
+/* When the order was last nudged. */
+static enum err_kind take_said(struct unit *unit, const struct pg_rows *rows, struct err *err)
+{
+    for (int row = 0; row < rows->count; row++) {
+        struct record *record = unit_state(unit, pg_bytes(rows, row, 0));
+        struct history_entry *said;
+        size_t count;
+
+        if (record == NULL)
+            continue;
+        if (history_read(&said, &count, pg_bytes(rows, row, 1), VIEW_LITERAL(""), unit_arena(unit),
+                         err) != ERR_OK)
+            return err->kind;
+        for (size_t i = 0; i < count; i++)
+            if (said[i].type == EVENT_ORDER_REMINDED && said[i].time_us > record->reminded_us)
+                record->reminded_us = said[i].time_us;
+    }
+    return ERR_OK;
+}
+
 static void take_prices(struct unit *unit, struct work *work, const struct pg_rows *rows)
 {
     struct arena *arena = unit_arena(unit);
@@ -367,8 +398,11 @@ enum err_kind orders_loaded(struct unit *unit, struct err *err)
             return err->kind;
         take_orders(unit, &rows);
     }
-    if (work->cancellable.count > 0 &&
+    if (work->told.count > 0 &&
         (pg_next(pg, &rows, err) != ERR_OK || take_created(unit, &rows, err) != ERR_OK))
+        return err->kind;
+    if (work->nudged.count > 0 &&
+        (pg_next(pg, &rows, err) != ERR_OK || take_said(unit, &rows, err) != ERR_OK))
         return err->kind;
     if (work->reads_prices) {
         if (pg_next(pg, &rows, err) != ERR_OK)

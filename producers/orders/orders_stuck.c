@@ -80,6 +80,24 @@ static void take_sample(struct sample *samples, const struct history_entry *said
     }
 }
 
+/* How the order got from state to state: a reminder leads nowhere. */
+static enum err_kind read_moves(struct history_entry **out, size_t *count, struct view said,
+                                struct arena *arena, struct err *err)
+{
+    struct history_entry *entries;
+    size_t all, moves = 0;
+    enum err_kind kind = history_read(&entries, &all, said, VIEW_LITERAL(""), arena, err);
+
+    if (kind != ERR_OK)
+        return kind;
+    for (size_t i = 0; i < all; i++)
+        if (entries[i].type != EVENT_ORDER_REMINDED)
+            entries[moves++] = entries[i];
+    *out = entries;
+    *count = moves;
+    return ERR_OK;
+}
+
 static int64_t usual_of(struct sample *sample)
 {
     int64_t usual_us;
@@ -107,8 +125,7 @@ static enum err_kind read_usual(struct stuck *stuck, struct pg *pg, struct err *
         struct history_entry *said;
         size_t count;
 
-        if (history_read(&said, &count, pg_bytes(&rows, row, 0), VIEW_LITERAL(""), stuck->arena,
-                         err) != ERR_OK)
+        if (read_moves(&said, &count, pg_bytes(&rows, row, 0), stuck->arena, err) != ERR_OK)
             return err->kind;
         take_sample(samples, said, count);
     }
@@ -174,7 +191,7 @@ static enum err_kind read_waiting(struct stuck *stuck, const struct pg_rows *row
         .id = pg_bytes(rows, row, 0),
         .progress = {(enum saga_orders_state)pg_int(rows, row, 1), (uint32_t)pg_int(rows, row, 3)},
     };
-    kind = history_read(&said, &count, pg_bytes(rows, row, 2), VIEW_LITERAL(""), stuck->arena, err);
+    kind = read_moves(&said, &count, pg_bytes(rows, row, 2), stuck->arena, err);
     if (kind == ERR_OK)
         kind =
             orders_decode_created(&created, stuck->host, pg_bytes(rows, row, 4), stuck->arena, err);

@@ -6,7 +6,12 @@
  * What the table leaves to memory is free here: whether stock suffices, what fraud finds, what the
  * provider answers, when the customer cancels (twice) and when the deadline passes. With LETTERS, order.created
  * may be dropped by any of the three, as the table's DROP rows promise, and then be redriven at any
- * time or never. */
+ * time or never; a reminder waits behind it until it is gone. With NUDGES=n an operator nudges the order up
+ * to n times, at any moment. */
+
+#ifndef NUDGES
+#define NUDGES 0
+#endif
 
 /* ---- the table's words: events, outside triggers, guards, actions, states ---- */
 
@@ -96,13 +101,13 @@ mtype call = NONE; /* what the provider is asked for */
 bool heard_reserved, heard_rejected, heard_released, heard_committed;
 bool heard_authorized, heard_declined, heard_captured, heard_voided, heard_refunded, heard_cleared;
 byte units_held, units_sold, money_held, money_taken, captures, refunds, closings;
-byte cancels = 2;
+byte cancels = 2, nudges = NUDGES;
 bool deadline_passed, closed_last;
 bool letter_inventory, letter_payment, letter_fraud;
 
-chan to_inventory = [6] of {mtype};
-chan to_payment = [6] of {mtype};
-chan to_fraud = [6] of {mtype};
+chan to_inventory = [6 + NUDGES] of {mtype};
+chan to_payment = [6 + NUDGES] of {mtype};
+chan to_fraud = [6 + NUDGES] of {mtype};
 chan from_inventory = [6] of {mtype};
 chan from_payment = [6] of {mtype};
 chan from_fraud = [2] of {mtype};
@@ -165,7 +170,8 @@ inline step_order(t)
     fi;
     order = next;
     if
-    :: says != NONE ->
+    :: says == ORDER_REMINDED -> to_inventory!says; to_payment!says; to_fraud!says
+    :: says != NONE && says != ORDER_REMINDED ->
        closed_last = says == ORDER_CLOSED;
        closings = (says == ORDER_CLOSED -> closings + 1 : closings);
        to_inventory!says; to_payment!says; to_fraud!says
@@ -186,6 +192,7 @@ end:
            :: from_payment?e
            :: from_fraud?e
            :: cancels > 0 && order != IS_ORDERS_NONE -> cancels--; e = CUSTOMER_CANCEL
+           :: nudges > 0 && order != IS_ORDERS_NONE -> nudges--; e = OPERATOR_NUDGE
            :: !deadline_passed && order != IS_ORDERS_NONE -> deadline_passed = true; e = DEADLINE
            fi;
            step_order(e)
@@ -195,13 +202,19 @@ end:
 
 /* ---- inventory, payment, fraud ---- */
 
+/* These tell the order in full. */
+#define TELLS(t) (t == ORDER_CREATED || t == ORDER_REMINDED)
+
+/* What a part may read now: a reminder is parked while the letter in front of it is left. */
+#define NEXT_OF(channel, letter) nempty(channel) && !(letter && channel?[ORDER_REMINDED]) -> channel?e
+
 inline step_inventory(t)
 {
     if
-    :: t == ORDER_CREATED -> g = IF_IN_STOCK
-    :: t == ORDER_CREATED -> g = IF_SHORT
-    :: t != ORDER_CREATED && letter_inventory -> g = IF_LETTER_LEFT
-    :: t != ORDER_CREATED && !letter_inventory -> g = IF_NO_LETTER
+    :: TELLS(t) -> g = IF_IN_STOCK
+    :: TELLS(t) -> g = IF_SHORT
+    :: !TELLS(t) && letter_inventory -> g = IF_LETTER_LEFT
+    :: !TELLS(t) && !letter_inventory -> g = IF_NO_LETTER
     fi;
     /* It forgets: what it finds must follow from what the event says. */
     assert(t != ORDER_CANCELLED || inventory != IS_INVENTORY_NONE || was != IS_ORDERS_FULFILLED);
@@ -247,7 +260,7 @@ end:
     do
     :: atomic {
            if
-           :: to_inventory?e
+           :: NEXT_OF(to_inventory, letter_inventory)
 #ifdef LETTERS
            :: letter_inventory -> letter_inventory = false; e = ORDER_CREATED
 #endif
@@ -284,7 +297,7 @@ end:
     do
     :: atomic {
            if
-           :: to_payment?e
+           :: NEXT_OF(to_payment, letter_payment)
            :: call != NONE -> provider_answers(e)
 #ifdef LETTERS
            :: letter_payment -> letter_payment = false; e = ORDER_CREATED
@@ -307,7 +320,7 @@ end:
     do
     :: atomic {
            if
-           :: to_fraud?e
+           :: NEXT_OF(to_fraud, letter_fraud)
 #ifdef LETTERS
            :: letter_fraud -> letter_fraud = false; e = ORDER_CREATED
 #endif

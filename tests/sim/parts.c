@@ -2,6 +2,7 @@
  * Inventory's are in inventory.c. */
 #include "consumers/email/email_decide.h"
 #include "consumers/fraud/fraud_decide.h"
+#include "events/reminder.h"
 #include "producers/orders/orders_decide.h"
 #include "tests/sim/sim.h"
 
@@ -47,6 +48,7 @@ const void *event_of(struct world *world, const struct fact *fact)
     static struct order_confirmed confirmed;
     static struct order_cancelled cancelled;
     static struct order_closed closed;
+    static struct order_reminded reminded;
     const struct order_created *created = &world->created[fact->order];
 
     switch ((int)fact->type) {
@@ -67,6 +69,9 @@ const void *event_of(struct world *world, const struct fact *fact)
         closed = (struct order_closed){.order_id = created->order_id,
                                        .outcome = (enum order_outcome)fact->detail};
         return &closed;
+    case EVENT_ORDER_REMINDED:
+        reminded = (struct order_reminded){.order_id = created->order_id, .order = *created};
+        return &reminded;
     case EVENT_INVENTORY_REJECTED:
         return &rejected;
     case EVENT_PAYMENT_DECLINED:
@@ -139,6 +144,10 @@ static void act_orders(struct world *world, struct unit *unit, const struct item
         if (world->progress[o].state != ORDERS_NONE)
             step_order(world, unit, o, TRIGGER_CUSTOMER_CANCEL, NULL);
         return;
+    case ITEM_NUDGE:
+        if (world->progress[o].state != ORDERS_NONE)
+            step_order(world, unit, o, TRIGGER_OPERATOR_NUDGE, NULL);
+        return;
     case ITEM_DEADLINE:
         step_order(world, unit, o, TRIGGER_DEADLINE, NULL);
         return;
@@ -196,7 +205,7 @@ static void react_fraud(struct world *world, struct unit *unit, const struct fac
         .state = world->frauds[fact->order],
         .type = (enum event_type)fact->type,
         .order_id = world->created[fact->order].order_id,
-        .created = fact->type == EVENT_ORDER_CREATED ? &world->created[fact->order] : NULL,
+        .created = order_told_by((enum event_type)fact->type, event_of(world, fact)),
     };
     struct fraud_decision decision;
     struct err err;

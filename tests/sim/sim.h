@@ -81,6 +81,7 @@ enum item_kind {
     ITEM_RECORD,
     ITEM_PLACE,
     ITEM_CANCEL,
+    ITEM_NUDGE,
     ITEM_DEADLINE,
     ITEM_ANSWER,
     ITEM_MAIL,
@@ -240,7 +241,7 @@ struct world {
     char problem[PROBLEM_MAX];
 
     /* What is ordered. */
-    int order_count, cancels_left;
+    int order_count, cancels_left, nudges_left;
     int64_t deadline_ms;
     int64_t stock[SKUS];
     uint8_t order_shard[ORDERS], created_number[ORDERS];
@@ -317,6 +318,7 @@ enum actor {
     ACTOR_NETWORK = ACTOR_SECOND + PART_COUNT * INSTANCES, /* of a topic */
     ACTOR_PROVIDER = ACTOR_NETWORK + TOPICS,
     ACTOR_CUSTOMER,
+    ACTOR_OPERATOR,
     ACTOR_CLOCK,
     ACTOR_CRASH, /* from here on faults: never in the calm */
     ACTOR_STOP,

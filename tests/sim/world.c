@@ -192,11 +192,13 @@ void world_begin(struct world *world, uint64_t seed)
         begin_poison(world, &dice);
     begin_chain(world);
     begin_parts(world, &dice);
+    world->nudges_left =
+        (int)(pick(&dice, 2) * (1 + pick(&dice, 2))); /* half the worlds have none */
     oracle_begin(world);
     world->ready |= UINT64_C(1) << ACTOR_CUSTOMER;
 }
 
-/* --- The clock, the customer ---------------------------------------------------------------- */
+/* --- The clock, the customer, the operator -------------------------------------------------- */
 
 static void pass(struct world *world, int64_t ms)
 {
@@ -206,6 +208,8 @@ static void pass(struct world *world, int64_t ms)
             if (world->instances[part][i].alive)
                 world->ready |= bit_of(ACTOR_TICK, part, i) | bit_of(ACTOR_SECOND, part, i);
     world->ready |= UINT64_C(1) << ACTOR_CUSTOMER;
+    if (world->nudges_left > 0)
+        world->ready |= UINT64_C(1) << ACTOR_OPERATOR;
 }
 
 static bool clock_step(struct world *world, uint64_t *dice)
@@ -243,6 +247,22 @@ static bool customer_step(struct world *world, uint64_t *dice)
     return !world->calm;
 }
 
+/* Nudges an order at any moment, whether it needs that or not. */
+static bool operator_step(struct world *world, uint64_t *dice)
+{
+    int o = (int)pick(dice, (uint32_t)world->order_count);
+    int i = (int)pick(dice, INSTANCES);
+
+    if (world->nudges_left == 0 || world->calm || pick(dice, 4) != 0)
+        return false; /* until time has passed */
+    if (!world->instances[PART_ORDERS][i].alive)
+        i = 1 - i;
+    world->nudges_left--;
+    worker_submit(world, PART_ORDERS, i, (struct item){.kind = ITEM_NUDGE, .order = (uint8_t)o});
+    TRACE(world, "the operator nudges order %d at orders-%d", o, i);
+    return true;
+}
+
 /* --- Steps ---------------------------------------------------------------------------------- */
 
 static bool act(struct world *world, unsigned actor, uint64_t *dice)
@@ -271,6 +291,8 @@ static bool act(struct world *world, unsigned actor, uint64_t *dice)
         return provider_step(world, dice);
     case ACTOR_CUSTOMER:
         return customer_step(world, dice);
+    case ACTOR_OPERATOR:
+        return operator_step(world, dice);
     case ACTOR_CLOCK:
         return clock_step(world, dice);
     default:

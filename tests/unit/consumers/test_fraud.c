@@ -141,6 +141,10 @@ Test(fraud, every_state_and_event_is_decided_as_the_table_says)
         {FRAUD_TOMBSTONE, EVENT_ORDER_CONFIRMED, 0, ERR_REJECT, 0, EVENT_NONE},
         {FRAUD_TOMBSTONE, EVENT_ORDER_CANCELLED, 0, ERR_REJECT, 0, EVENT_NONE},
         {FRAUD_TOMBSTONE, EVENT_ORDER_CLOSED, 0, ERR_OK, FRAUD_TOMBSTONE, EVENT_NONE},
+        {FRAUD_NONE, EVENT_ORDER_REMINDED, 1, ERR_OK, FRAUD_DONE, EVENT_FRAUD_CLEARED},
+        {FRAUD_NONE, EVENT_ORDER_REMINDED, 1000, ERR_OK, FRAUD_DONE, EVENT_FRAUD_FLAGGED},
+        {FRAUD_DONE, EVENT_ORDER_REMINDED, 1000, ERR_OK, FRAUD_DONE, EVENT_NONE},
+        {FRAUD_TOMBSTONE, EVENT_ORDER_REMINDED, 1000, ERR_OK, FRAUD_TOMBSTONE, EVENT_NONE},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -152,7 +156,7 @@ Test(fraud, every_state_and_event_is_decided_as_the_table_says)
             .state = cases[i].state,
             .type = cases[i].type,
             .order_id = order.order_id,
-            .created = cases[i].type == EVENT_ORDER_CREATED ? &order : NULL,
+            .created = cases[i].quantity > 0 ? &order : NULL,
             .now_us = 7,
         };
         struct fraud_decision decision;

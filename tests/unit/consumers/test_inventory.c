@@ -328,7 +328,7 @@ Test(inventory_decide, an_order_of_charges_is_reserved_without_anything)
 
 /* Every row of the table: the events that lead to the state, the one that is seen, what comes of
  * it. In words: c created, s created but short, y confirmed, x cancelled, f cancelled when
- * fulfilled, z closed, l closed while a dead letter is left. */
+ * fulfilled, z closed, l closed while a dead letter is left, r reminded, m reminded but short. */
 Test(inventory_decide, does_what_each_row_of_the_table_says)
 {
     static const struct {
@@ -354,9 +354,18 @@ Test(inventory_decide, does_what_each_row_of_the_table_says)
         {"x", "z", INVENTORY_NONE, EVENT_NONE, 0, "10 10 0 0"},
         {"cyz", "f", INVENTORY_RELEASED, EVENT_INVENTORY_RELEASED, RELEASED_FROM_SOLD, "10 10 0 0"},
         {"cyzf", "z", INVENTORY_NONE, EVENT_NONE, 0, "10 10 0 0"},
+        {"", "r", INVENTORY_RESERVED, EVENT_INVENTORY_RESERVED, 0, "10 7 3 0"},
+        {"", "m", INVENTORY_REJECTED, EVENT_INVENTORY_REJECTED, 0, "10 10 0 0"},
+        {"c", "r", INVENTORY_RESERVED, EVENT_NONE, 0, "10 7 3 0"},
+        {"s", "m", INVENTORY_REJECTED, EVENT_NONE, 0, "10 10 0 0"},
+        {"cy", "r", INVENTORY_COMMITTED, EVENT_NONE, 0, "10 7 0 3"},
+        {"cx", "r", INVENTORY_RELEASED, EVENT_NONE, 0, "10 10 0 0"},
+        {"x", "r", INVENTORY_TOMBSTONE, EVENT_NONE, 0, "10 10 0 0"},
     };
     const struct order_line lines[] = {line("X", 1), line("X", 2)}, many[] = {line("X", 11)};
     const struct order_created created = created_of(lines, 2), too_many = created_of(many, 1);
+    const struct order_reminded reminded = {.order_id = V("A"), .order = created};
+    const struct order_reminded reminded_short = {.order_id = V("A"), .order = too_many};
     struct order_cancelled fulfilled = CANCELLED;
     size_t steps = 0;
 
@@ -396,6 +405,12 @@ Test(inventory_decide, does_what_each_row_of_the_table_says)
                 break;
             case 'f':
                 type = EVENT_ORDER_CANCELLED, event = &fulfilled;
+                break;
+            case 'r':
+                type = EVENT_ORDER_REMINDED, event = &reminded;
+                break;
+            case 'm':
+                type = EVENT_ORDER_REMINDED, event = &reminded_short;
                 break;
             default:
                 break;

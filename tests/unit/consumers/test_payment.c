@@ -79,7 +79,7 @@ Test(payment, follows_every_row_of_the_table)
         cr_expect_eq(decision.step, step, "%s", step->because);
         cr_expect_eq((int)payment_state(&decision.next), step->next, "%s", step->because);
     }
-    cr_expect_eq(rows, 25);
+    cr_expect_eq(rows, 39);
 }
 
 Test(payment, refuses_every_impossible_pair_with_its_reason)
@@ -106,6 +106,7 @@ Test(payment, makes_the_call_that_each_step_asks_for)
         enum payment_call call;
     } cases[] = {
         {PAYMENT_NONE, TRIGGER_ORDER_CREATED, CALL_AUTHORIZE},
+        {PAYMENT_NONE, TRIGGER_ORDER_REMINDED, CALL_AUTHORIZE},
         {PAYMENT_AUTHORIZED, TRIGGER_ORDER_CONFIRMED, CALL_CAPTURE},
         {PAYMENT_AUTHORIZED, TRIGGER_ORDER_CANCELLED, CALL_VOID},
         {PAYMENT_FAILED, TRIGGER_ORDER_CANCELLED, CALL_VOID},
@@ -160,6 +161,30 @@ Test(payment, the_same_event_twice_is_impossible_not_a_second_call)
     move(&memory, TRIGGER_ORDER_CONFIRMED);
     cr_expect_eq(payment_decide(&(struct payment_decision){0}, &memory, twice[1], ORDER, NULL),
                  ERR_REJECT);
+}
+
+Test(payment, a_reminder_of_an_order_that_was_heard_of_changes_nothing_it_remembers)
+{
+    for (size_t i = 0; i < MEMORY_COUNT; i++) {
+        struct payment_memory memory = memories[i].memory;
+
+        if (memories[i].state == PAYMENT_NONE)
+            continue;
+        cr_expect_eq(move(&memory, TRIGGER_ORDER_REMINDED), EVENT_NONE, "%zu", i);
+        cr_expect_eq(memory.settled, memories[i].memory.settled, "%zu", i);
+        cr_expect_eq(memory.seen, memories[i].memory.seen, "%zu", i);
+        cr_expect_eq(memory.owed, memories[i].memory.owed, "%zu", i);
+    }
+}
+
+Test(payment, a_reminder_of_an_order_that_was_not_heard_of_stands_for_order_created)
+{
+    struct payment_memory memory = *memory_in(PAYMENT_NONE);
+
+    move(&memory, TRIGGER_ORDER_REMINDED);
+
+    cr_expect_eq(memory.seen, SEEN_CREATED);
+    cr_expect_eq(memory.owed, CALL_AUTHORIZE);
 }
 
 Test(payment, cancelled_before_created_leaves_a_tombstone_that_never_asks)

@@ -54,7 +54,7 @@ Test(ids, every_event_has_an_id_that_leads_back_to_it)
 Test(ids, a_version_that_comes_while_the_program_runs_is_found_by_a_refresh)
 {
     char folder[] = "/tmp/ids-XXXXXX";
-    static const char newer[] = "\0\0\0\0\x17"
+    static const char newer[] = "\0\0\0\0\x18"
                                 "\x08gone"
                                 "\2A"
                                 "\2";
@@ -70,11 +70,11 @@ Test(ids, a_version_that_comes_while_the_program_runs_is_found_by_a_refresh)
     run("cp -r $schemas/. $folder", folder);
     ids = open_ids(folder);
     before = schema_ids_find(ids, 21);
-    cr_expect_eq(schema_ids_refresh(ids, 23, &err), ERR_RETRY);
-    cr_expect_str_eq(err.text, "schema id 23: not in the lock file");
+    cr_expect_eq(schema_ids_refresh(ids, 24, &err), ERR_RETRY);
+    cr_expect_str_eq(err.text, "schema id 24: not in the lock file");
 
     run(NEWER, folder);
-    cr_expect_eq(schema_ids_refresh(ids, 23, &err), ERR_OK, "%s", err.text);
+    cr_expect_eq(schema_ids_refresh(ids, 24, &err), ERR_OK, "%s", err.text);
 
     cr_expect_eq(schema_ids_find(ids, 21), before, "what was known stays where it was");
     cr_expect_eq(schema_ids_for(ids, EVENT_PRODUCT_WITHDRAWN), 21, "we write what we know");
@@ -98,12 +98,12 @@ Test(ids, a_refresh_that_finds_a_broken_lock_file_loses_nothing)
     ids = open_ids(folder);
 
     run("echo nonsense > $folder/ids.lock", folder);
-    cr_expect_eq(schema_ids_refresh(ids, 23, &err), ERR_STOP);
+    cr_expect_eq(schema_ids_refresh(ids, 24, &err), ERR_STOP);
     cr_expect_not_null(schema_ids_find(ids, 21));
     run("cp $schemas/ids.lock $folder; sed -i 's/\"id\":1,/\"id\":100,/; s/\"id\":2,/\"id\":1,/' "
         "$folder/ids.lock",
         folder);
-    cr_expect_eq(schema_ids_refresh(ids, 23, &err), ERR_STOP, "id 1 was another schema");
+    cr_expect_eq(schema_ids_refresh(ids, 24, &err), ERR_STOP, "id 1 was another schema");
     cr_expect_not_null(strstr(err.text, "schema id 1 "), "%s", err.text);
     cr_expect_null(schema_ids_find(ids, 100));
     run("rm -r $folder", folder);

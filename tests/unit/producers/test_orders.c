@@ -339,6 +339,58 @@ Test(orders, a_deadline_after_the_decision_changes_nothing)
     }
 }
 
+Test(orders, a_nudged_order_is_told_in_full_and_stays_what_it_is)
+{
+    static const enum saga_orders_state states[] = {ORDERS_PLACED, ORDERS_CONFIRMED,
+                                                    ORDERS_CANCELLED};
+
+    for (size_t i = 0; i < COUNT(states); i++) {
+        AUTO(arena_clear) struct arena arena = {0};
+        struct order order = order_in(states[i], 0);
+        struct order_decision decision;
+
+        cr_assert_eq(decide(&decision, &order, TRIGGER_OPERATOR_NUDGE, &arena), ERR_OK);
+        cr_expect_eq(decision.publishes, EVENT_ORDER_REMINDED);
+        cr_expect_eq(decision.after.state, states[i]);
+        cr_expect_eq(decision.after.heard, 0);
+        cr_expect_eq(decision.reminded.occurred_at, 7000);
+        cr_expect_eq(memcmp(&decision.reminded.order, order.created, sizeof *order.created), 0);
+    }
+}
+
+Test(orders, is_nudged_while_it_waits_and_not_too_often)
+{
+    static const struct {
+        enum saga_orders_state state;
+        int64_t reminded_us, now_us;
+        const char *refused; /* NULL: it is not */
+        const char *detail;
+    } cases[] = {
+        {ORDERS_PLACED, 0, 5000, NULL, NULL},
+        {ORDERS_CONFIRMED, 0, 5000, NULL, NULL},
+        {ORDERS_CANCELLED, 0, 5000, NULL, NULL},
+        {ORDERS_PLACED, 1000000, 11000000, NULL, NULL},
+        {ORDERS_PLACED, 1000000, 10999999, "nudged-lately",
+         "was nudged 9999 ms ago: want 10000 ms between two nudges"},
+        {ORDERS_FULFILLED, 0, 5000, "waits-for-nobody", "is fulfilled: it waits for nobody"},
+        {ORDERS_CLOSED, 1000000, 1000001, "waits-for-nobody", "is closed: it waits for nobody"},
+    };
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct order order = order_in(cases[i].state, 0);
+        struct refusal refusal = {0};
+        bool may =
+            order_may_be_nudged(&order, cases[i].reminded_us, 10000000, cases[i].now_us, &refusal);
+
+        cr_expect_eq(may, cases[i].refused == NULL, "case %zu", i);
+        if (cases[i].refused == NULL)
+            continue;
+        cr_expect_eq(refusal.status, 409);
+        cr_expect_str_eq(refusal.type, cases[i].refused);
+        cr_expect_not_null(strstr(refusal.detail, cases[i].detail), "%s", refusal.detail);
+    }
+}
+
 /* --- The history -------------------------------------------------------------------------------
  */
 
@@ -398,6 +450,28 @@ Test(orders_history, is_read_in_the_order_of_time_but_never_before_a_cause)
     cr_expect_eq(entries[3].cause_number, 9);
     cr_expect_eq(entries[4].cause_writer, HISTORY_ORDERS);
     cr_expect_eq(entries[4].cause_number, 43);
+}
+
+Test(orders_history, a_reminder_stands_between_the_states)
+{
+    AUTO(arena_clear) struct arena arena = {0};
+    struct history_entry created = entry(EVENT_ORDER_CREATED, 42, 1000, NULL);
+    struct history_entry reminded = entry(EVENT_ORDER_REMINDED, 43, 2000, NULL);
+    struct history_entry confirmed = entry(EVENT_ORDER_CONFIRMED, 44, 3000, "fraud/7/8");
+    struct view said = history_add_said(VIEW_NONE, ORDERS_PLACED, &created, &arena);
+    struct history_entry *entries;
+    struct err err;
+    size_t count;
+
+    said = history_add_reminder(said, &reminded, &arena);
+    said = history_add_said(said, ORDERS_CONFIRMED, &confirmed, &arena);
+
+    cr_assert_eq(history_read(&entries, &count, said, VIEW_NONE, &arena, &err), ERR_OK);
+    cr_assert_eq(count, 3);
+    cr_expect_eq(entries[1].type, EVENT_ORDER_REMINDED);
+    cr_expect_eq(entries[1].number, 43);
+    cr_expect_eq(entries[1].time_us, 2000);
+    cr_expect_eq(entries[2].type, EVENT_ORDER_CONFIRMED);
 }
 
 Test(orders_history, a_cause_that_is_nobodys_is_none)

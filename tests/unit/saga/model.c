@@ -27,6 +27,7 @@ enum letter {
     LETTER_NEVER,
     LETTER_DROPPED,  /* order.created was dropped and can be redriven */
     LETTER_REDRIVEN, /* it was */
+    LETTER_GONE,     /* it cannot be any more */
 };
 
 /* Compared and hashed as bytes. Should a copy change the padding, a state is found twice: no harm.
@@ -46,6 +47,7 @@ struct world {
     uint8_t units_held, units_sold;
     uint8_t money_held, money_taken;
     uint8_t captures, refusals, refunds; /* in the provider's book */
+    uint8_t nudged, reminders_due, hurries_due, hurries;
     uint8_t published[EVENT_COUNT];
 };
 
@@ -238,6 +240,9 @@ static void act(struct search *search, struct world *world, enum saga_action act
     case ACTION_REFUND:
         call(search, world, action);
         break;
+    case ACTION_HURRY:
+        world->hurries++;
+        break;
     case ACTION_NOTHING:
     case ACTION_REMEMBER:
     case ACTION_FORGET:
@@ -301,6 +306,12 @@ static void step_part(struct search *search, struct world world, enum saga_part 
     world.state[part] = (uint8_t)step->next;
     act(search, &world, step->action);
     publish(search, &world, part, step->publishes);
+    if (trigger == TRIGGER_ORDER_REMINDED && state == SAGA_STATE_NONE &&
+        step->publishes == EVENT_NONE && world.call == ACTION_NOTHING)
+        problem(search, "%s is asked again and says nothing", saga_part_name(part));
+    if (world.hurries != world.hurries_due)
+        problem(search, "the provider is hurried %d times, want %d", world.hurries,
+                world.hurries_due);
     arrive(search, &world, part, verb, saga_trigger_name(trigger));
 }
 
@@ -318,6 +329,9 @@ static void step_order(struct search *search, struct world world, enum saga_trig
     world.order = outcome.after;
     world.order.state = (enum saga_orders_state)step->next;
     publish(search, &world, PART_ORDERS, step->publishes);
+    if (world.published[EVENT_ORDER_REMINDED] != world.reminders_due)
+        problem(search, "order.reminded %d times, want %d", world.published[EVENT_ORDER_REMINDED],
+                world.reminders_due);
     arrive(search, &world, PART_ORDERS, verb, saga_trigger_name(trigger));
 }
 
@@ -346,7 +360,7 @@ static void see(struct search *search, struct world world, enum saga_part part,
         bool letter_left = world.letter[part] == LETTER_DROPPED;
 
         check_memory(search, &world, type);
-        if (type == EVENT_ORDER_CREATED) {
+        if (type == EVENT_ORDER_CREATED || type == EVENT_ORDER_REMINDED) {
             step_part(search, world, part, trigger, GUARD_IN_STOCK, verb);
             step_part(search, world, part, trigger, GUARD_SHORT, verb);
         } else {
@@ -355,10 +369,13 @@ static void see(struct search *search, struct world world, enum saga_part part,
             step_part(search, world, part, trigger,
                       letter_left ? GUARD_LETTER_LEFT : GUARD_NO_LETTER, verb);
         }
-    } else if (part == PART_FRAUD && type == EVENT_ORDER_CREATED) {
+    } else if (part == PART_FRAUD &&
+               (type == EVENT_ORDER_CREATED || type == EVENT_ORDER_REMINDED)) {
         step_part(search, world, part, trigger, GUARD_SCORE_BELOW, verb);
         step_part(search, world, part, trigger, GUARD_SCORE_REACHED, verb);
     } else {
+        if (part == PART_PAYMENT && type == EVENT_ORDER_REMINDED)
+            world.hurries_due += world.call != ACTION_NOTHING;
         step_part(search, world, part, trigger, GUARD_ALWAYS, verb);
     }
 }
@@ -379,6 +396,9 @@ static bool read_inbox(struct search *search, const struct world *now, enum saga
         return false;
     enum event_type type = pull(&world.inbox[part]);
 
+    /* It is parked behind the letter, and is read when that is gone for good. */
+    if (type == EVENT_ORDER_REMINDED && world.letter[part] == LETTER_DROPPED)
+        world.letter[part] = LETTER_GONE;
     see(search, world, part, type, "reads");
     if (may_drop(search, part, type)) {
         if (type == EVENT_ORDER_CREATED)
@@ -408,6 +428,16 @@ static void redrive(struct search *search, const struct world *now, enum saga_pa
         return;
     world.letter[part] = LETTER_REDRIVEN;
     see(search, world, part, EVENT_ORDER_CREATED, "redrives");
+}
+
+static void nudge(struct search *search, const struct world *now)
+{
+    struct world world;
+
+    memcpy(&world, now, sizeof world);
+    world.nudged = 1;
+    world.reminders_due = order_progress_waits_for(now->order) != 0;
+    step_order(search, world, TRIGGER_OPERATOR_NUDGE, "hears");
 }
 
 /* The provider does what it is asked for, or not, and answers; its book is written first. */
@@ -558,6 +588,8 @@ static void leave(struct search *search, const struct world *now)
     }
     if (search->freedom->customer_cancels)
         step_order(search, *now, TRIGGER_CUSTOMER_CANCEL, "hears");
+    if (search->freedom->nudge && !now->nudged)
+        nudge(search, now);
     if (search->freedom->deadline) {
         moves |= now->order.state == ORDERS_PLACED;
         step_order(search, *now, TRIGGER_DEADLINE, "hears");

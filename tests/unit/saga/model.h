@@ -14,6 +14,7 @@
 struct model_freedom {
     bool customer_cancels; /* at any moment */
     bool deadline;         /* at any moment; a placed order that cannot go on otherwise gets it */
+    bool nudge;            /* once, at any moment */
     bool letters; /* what the table lets drop is dropped, and perhaps redriven at any moment */
 };
 

@@ -5,9 +5,13 @@
 
 #include <criterion/criterion.h>
 
-static const struct model_freedom no_freedom = {false, false, false};
-static const struct model_freedom without_letters = {true, true, false};
-static const struct model_freedom full_freedom = {true, true, true};
+static const struct model_freedom no_freedom;
+static const struct model_freedom only_nudge = {.nudge = true};
+static const struct model_freedom without_letters = {.customer_cancels = true, .deadline = true};
+static const struct model_freedom without_nudge = {
+    .customer_cancels = true, .deadline = true, .letters = true};
+static const struct model_freedom full_freedom = {
+    .customer_cancels = true, .deadline = true, .letters = true, .nudge = true};
 
 Test(interleavings, end_well_whatever_is_cancelled_late_or_dropped)
 {
@@ -17,7 +21,8 @@ Test(interleavings, end_well_whatever_is_cancelled_late_or_dropped)
     } cases[] = {
         {"every part answers", &no_freedom},
         {"cancel and deadline at any moment", &without_letters},
-        {"and any order.created dropped, and redriven at any moment", &full_freedom},
+        {"and any order.created dropped, and redriven at any moment", &without_nudge},
+        {"and nudged at any moment", &full_freedom},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -49,12 +54,17 @@ Test(interleavings, take_every_row_of_the_table)
 static void expect_noticed(const struct saga_step *row, const struct saga_step *instead,
                            const char *change)
 {
+    /* The small worlds first. */
+    static const struct model_freedom *const ladder[] = {&no_freedom, &only_nudge, &without_nudge,
+                                                         &full_freedom};
     const struct model_mutant mutant = {.row = row, .instead = instead};
     struct model_report report;
 
-    model_explore(&no_freedom, &mutant, NULL, &report);
-    if (report.problem[0] == '\0')
-        model_explore(&full_freedom, &mutant, NULL, &report);
+    for (size_t i = 0; i < sizeof ladder / sizeof *ladder; i++) {
+        model_explore(ladder[i], &mutant, NULL, &report);
+        if (report.problem[0] != '\0')
+            break;
+    }
     cr_expect(report.problem[0] != '\0', "%s %s, %s %s: nobody notices that it %s",
               saga_part_name(row->part), saga_state_name(row->part, row->state),
               saga_trigger_name(row->trigger), saga_guard_name(row->guard), change);
