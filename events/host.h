@@ -1,5 +1,6 @@
 /* The running part, as its own files see it: part.c starts and stops it, worker.c makes units of
- * work, unit.c is what the hooks see of one. Parts include events/part.h, never this. */
+ * work, unit.c is what the hooks see of one,
+ * health.c says how it is. Parts include events/part.h, never this. */
 #ifndef TRADEWIND_EVENTS_HOST_H
 #define TRADEWIND_EVENTS_HOST_H
 
@@ -107,9 +108,16 @@ struct host {
 
     atomic_bool stopping;
     atomic_int exit_code;
-    atomic_bool flowing;                  /* started, the worker runs */
-    atomic_bool assigned, leads, storing; /* for /readyz */
-    atomic_bool was_ready;                /* once since the start */
+    atomic_bool flowing;                    /* started, the worker runs */
+    atomic_bool assigned, leads;            /* for /readyz */
+    atomic_bool storing;                    /* no unit is being made again: commits go through */
+    atomic_bool was_ready;                  /* once since the start */
+    atomic_int_least64_t store_answered_ms; /* monotonic; 0: not since it failed to. health.c */
+
+    /* health.c */
+    bool is_probed;
+    pthread_t probe_thread;
+    int probe_end_fd;
 
     /* worker */
     int64_t flow_at_ms;      /* flow.c: when it is looked at next */
@@ -152,10 +160,20 @@ void worker_unit_is_stored(struct unit *unit, int64_t started_us);
  * the items behind them. */
 size_t items_keep(struct item *items, size_t count, bool (*keep)(void *context, struct item *),
                   void *context);
+#define NOT_IN_TIME "not done in time, or not known to be done"
+bool command_is_expired(const struct command *command, int64_t now_ms);
 /** Commands whose time is up are answered ERR_RETRY and leave. Returns how many items are left. */
 size_t items_expire(struct item *items, size_t count, int64_t now_ms);
 /** The commands that nobody has answered are answered ERR_RETRY. */
 void items_refuse(struct item *items, size_t count, const char *why);
+
+/* health.c */
+/** From now on the store is asked whether it answers. */
+enum err_kind health_start(struct host *host, struct err *err);
+void health_stop(struct host *host);
+void health_livez(struct http_request *request, void *context);
+void health_readyz(struct http_request *request, void *context);
+void health_show(struct http_request *request, void *context);
 
 /* redrive.c: worker only */
 /** Errors  ERR_REJECT: it may not, or it was set aside again (that is stored, and counted) */

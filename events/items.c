@@ -22,12 +22,16 @@ static void refuse(struct item *item, const char *why)
     item->command = NULL;
 }
 
+bool command_is_expired(const struct command *command, int64_t now_ms)
+{
+    return command->expires_ms != 0 && now_ms >= command->expires_ms;
+}
+
 static bool not_expired(void *now_ms, struct item *item)
 {
-    if (item->command == NULL || item->command->expires_ms == 0 ||
-        *(const int64_t *)now_ms < item->command->expires_ms)
+    if (item->command == NULL || !command_is_expired(item->command, *(const int64_t *)now_ms))
         return true;
-    refuse(item, "not done in time, or not known to be done");
+    refuse(item, NOT_IN_TIME);
     return false;
 }
 

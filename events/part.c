@@ -166,102 +166,7 @@ static void *query_main(void *context)
     return NULL;
 }
 
-/* --- Health, metrics ----------------------------------------------------------- */
-
-struct check {
-    const char *name;
-    bool good;
-    const char *wanted;
-};
-
-static size_t run_checks(struct host *host, struct check checks[4])
-{
-    size_t count = 0;
-    bool leads_or_shares = host->part->lead_topic == NULL || atomic_load(&host->leads);
-    bool flowing = atomic_load(&host->flowing); /* before, the relay is still being made */
-
-    checks[count++] =
-        (struct check){"started", flowing, "its servers answer and its database is migrated"};
-    checks[count++] = (struct check){"store", atomic_load(&host->storing), "commits go through"};
-    checks[count++] = (struct check){"broker", flowing && relay_is_connected(host->relay),
-                                     "the broker acknowledges records"};
-    if (host->part->input_count > 0)
-        checks[count++] =
-            (struct check){"consumer", atomic_load(&host->assigned) && leads_or_shares,
-                           host->part->lead_topic != NULL ? "this instance leads"
-                                                          : "its group has assigned partitions"};
-    return count;
-}
-
-static void get_livez(struct http_request *request, void *context)
-{
-    (void)context;
-    http_reply(request, 200, "text/plain", view_str("alive\n"));
-}
-
-/* May this instance be asked? At the start that takes all checks, once. Later it goes on answering
- * while the broker is away: what it takes in is on disk, and is sent when the broker is back. */
-static bool may_be_asked(struct host *host, const struct check *check)
-{
-    bool is_outage = strcmp(check->name, "broker") == 0 ||
-                     (strcmp(check->name, "consumer") == 0 && host->part->lead_topic == NULL);
-
-    return check->good || (is_outage && atomic_load(&host->was_ready));
-}
-
-static void get_readyz(struct http_request *request, void *context)
-{
-    struct host *host = context;
-    struct check checks[4];
-    size_t count = run_checks(host, checks);
-
-    for (size_t i = 0; i < count; i++)
-        if (!may_be_asked(host, &checks[i])) {
-            http_problem(request, 503, "not-ready", VIEW_NONE, "%s: want that %s", checks[i].name,
-                         checks[i].wanted);
-            return;
-        }
-    atomic_store(&host->was_ready, true);
-    http_reply(request, 200, "text/plain", view_str("ready\n"));
-}
-
-static void get_health(struct http_request *request, void *context)
-{
-    struct host *host = context;
-    struct check checks[4];
-    size_t count = run_checks(host, checks);
-    AUTO(buf_clear) struct buf out = {0};
-    struct json_writer writer = {.out = &out};
-    char why[256] = "";
-    bool well = host->part->healthy == NULL || host->part->healthy(host, why, sizeof why);
-    bool all = well;
-
-    for (size_t i = 0; i < count; i++)
-        all = all && checks[i].good;
-    json_object_start(&writer);
-    json_member_str(&writer, "part", host->part->name);
-    json_member_str(&writer, "instance", host_instance(host));
-    json_member_str(&writer, "status", all ? "pass" : "fail");
-    json_key(&writer, "checks");
-    json_object_start(&writer);
-    for (size_t i = 0; i < count; i++) {
-        json_key(&writer, checks[i].name);
-        json_object_start(&writer);
-        json_member_str(&writer, "status", checks[i].good ? "pass" : "fail");
-        json_member_str(&writer, "wanted", checks[i].wanted);
-        json_object_end(&writer);
-    }
-    if (!well) {
-        json_key(&writer, "part");
-        json_object_start(&writer);
-        json_member_str(&writer, "status", "fail");
-        json_member_str(&writer, "output", why);
-        json_object_end(&writer);
-    }
-    json_object_end(&writer);
-    json_object_end(&writer);
-    http_reply(request, all ? 200 : 503, NULL, buf_view(&out));
-}
+/* --- Routes ---------------------------------------------------------------------------------- */
 
 static void get_metrics(struct http_request *request, void *context)
 {
@@ -273,9 +178,9 @@ static void get_metrics(struct http_request *request, void *context)
 }
 
 static const struct http_route HOST_ROUTES[] = {
-    {HTTP_GET, "/livez", ROLE_ANY, 0, get_livez},
-    {HTTP_GET, "/readyz", ROLE_ANY, 0, get_readyz},
-    {HTTP_GET, "/health", ROLE_ANY, 0, get_health},
+    {HTTP_GET, "/livez", ROLE_ANY, 0, health_livez},
+    {HTTP_GET, "/readyz", ROLE_ANY, 0, health_readyz},
+    {HTTP_GET, "/health", ROLE_ANY, 0, health_show},
     {HTTP_GET, "/metrics", ROLE_ANY, 0, get_metrics},
     {HTTP_POST, "/actions", ROLE_OPERATOR, 1 << 18, actions_tell},
     {HTTP_GET, "/consumer", ROLE_OPERATOR, 0, consumer_show},
@@ -564,6 +469,8 @@ static enum err_kind start_all(struct host *host, struct err *err)
         kind = start_relay(host, err);
     if (kind == ERR_OK)
         kind = start_intake(host, err);
+    if (kind == ERR_OK)
+        kind = health_start(host, err);
     if (kind == ERR_OK && pthread_create(&host->query_thread, NULL, query_main, host) != 0)
         kind = err_set(err, ERR_STOP, "no thread: %s", strerror(errno));
     return kind;
@@ -581,6 +488,7 @@ static void stop_all(struct host *host)
     pthread_mutex_unlock(&host->query_lock);
     if (flowed)
         pthread_join(host->query_thread, NULL);
+    health_stop(host);
     /* Requests and leaving the group still come to the part and to the relay. */
     if (host->http != NULL)
         http_server_stop(host->http, HTTP_GRACE_MS);

@@ -79,19 +79,51 @@ static size_t inbox_take(struct inbox *inbox, struct command **commands, size_t 
     return count;
 }
 
-void inbox_close(struct inbox *inbox)
+/* The list is the caller's. */
+static void refuse_all(struct command *commands, const char *why)
 {
     struct err err;
 
-    pthread_mutex_lock(&inbox->lock);
-    inbox->closed = true;
-    pthread_mutex_unlock(&inbox->lock);
-    err_set(&err, ERR_RETRY, "this instance is leaving");
-    for (struct command *command = inbox->first, *next; command != NULL; command = next) {
+    err_set(&err, ERR_RETRY, "%s", why);
+    for (struct command *command = commands, *next; command != NULL; command = next) {
         next = command->next;
         command->done(command, ERR_RETRY, &err);
     }
+}
+
+void inbox_close(struct inbox *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    inbox->closed = true;
+    pthread_mutex_unlock(&inbox->lock);
+    refuse_all(inbox->first, "this instance is leaving");
     inbox->first = NULL;
+}
+
+/* While a unit cannot be stored, who waits behind it is answered in time all the same. */
+static void inbox_expire(struct inbox *inbox, int64_t now_ms)
+{
+    struct command *expired = NULL, **last_expired = &expired;
+
+    pthread_mutex_lock(&inbox->lock);
+    for (struct command **place = &inbox->first; *place != NULL;) {
+        struct command *command = *place;
+
+        if (!command_is_expired(command, now_ms)) {
+            place = &command->next;
+            continue;
+        }
+        *place = command->next;
+        inbox->count--;
+        *last_expired = command;
+        last_expired = &command->next;
+        command->next = NULL;
+    }
+    inbox->last = &inbox->first;
+    while (*inbox->last != NULL)
+        inbox->last = &(*inbox->last)->next;
+    pthread_mutex_unlock(&inbox->lock);
+    refuse_all(expired, NOT_IN_TIME);
 }
 
 /* --- Looking at a record -------------------------------------------------------------------- */
@@ -400,19 +432,19 @@ static bool still_owed(void *context, struct item *item)
 }
 
 /* After a fence or an unknown outcome: what do the positions say? An epoch that moved is somebody
- * else's; a mark that moved means that the unit was stored. */
+ * else's; a mark that moved means that the unit was stored. Without a record in the unit there is
+ * none to be asked for, and the question is whether the store answers. */
 static enum err_kind reload(struct host *host, struct item *items, size_t *count, struct err *err)
 {
     struct stored_marks stored = {.host = host};
-    enum err_kind kind = ERR_OK;
+    enum err_kind kind;
 
     arena_reset(&host->unit_arena);
     stored.marks = arena_array(&host->unit_arena, *count + 1, sizeof *stored.marks);
     for (size_t i = 0; i < *count; i++)
         if (items[i].record != NULL && stored_mark(&stored, &items[i].record->after) == NULL)
             stored.marks[stored.count++] = items[i].record->after;
-    if (stored.count > 0)
-        kind = host->store.reload(host->store.self, stored.marks, stored.count, err);
+    kind = host->store.reload(host->store.self, stored.marks, stored.count, err);
     if (kind == ERR_OK)
         *count = items_keep(items, *count, still_owed, &stored);
     return kind;
@@ -450,6 +482,7 @@ static enum err_kind recover(struct host *host, struct item *items, size_t *coun
         nanosleep(&pause, NULL);
         pause_ms = pause_ms * 2 < RETRY_MAX_MS ? pause_ms * 2 : RETRY_MAX_MS;
         *count = items_expire(items, *count, clock_monotonic_ms());
+        inbox_expire(&host->inbox, clock_monotonic_ms());
         if (atomic_load(&host->stopping))
             return ERR_RETRY;
     } while (reload(host, items, count, err) == ERR_RETRY);
@@ -507,6 +540,8 @@ static enum err_kind process(struct host *host, struct item *items, size_t count
             LOG_WARN("unit_retry", "a unit of work was not stored: making it again", log_err(err),
                      log_int("items", (int64_t)count));
             kind = recover(host, items, &count, err);
+            if (kind == ERR_OK && count == 0)
+                atomic_store(&host->storing, true); /* nothing is left that could tell */
             break;
         }
         if (kind != ERR_OK)

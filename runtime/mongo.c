@@ -65,6 +65,12 @@ enum err_kind mongo_open(struct mongo **out, const char *uri, const char *applic
     return ERR_OK;
 }
 
+void mongo_answer_within(struct mongo *mongo, int answer_ms)
+{
+    mongoc_uri_set_option_as_int32(mongo->uri, MONGOC_URI_SOCKETTIMEOUTMS, answer_ms);
+    mongoc_uri_set_option_as_int32(mongo->uri, MONGOC_URI_CONNECTTIMEOUTMS, answer_ms);
+}
+
 static void hang_up(struct mongo *mongo)
 {
     if (mongo->client != NULL)
@@ -265,4 +271,20 @@ enum err_kind mongo_drop(struct mongo *mongo, const char *collection, struct err
     if (!dropped && error.code != CODE_NAMESPACE_NOT_FOUND)
         return failed(mongo, "drop", collection, &error, err);
     return ERR_OK;
+}
+
+enum err_kind mongo_ping(struct mongo *mongo, struct err *err)
+{
+    bson_t ping = BSON_INITIALIZER;
+    bson_error_t error;
+    bool answered;
+    enum err_kind kind = connect_client(mongo, err);
+
+    if (kind != ERR_OK)
+        return kind;
+    BSON_APPEND_INT32(&ping, "ping", 1);
+    answered =
+        mongoc_client_command_simple(mongo->client, mongo->database, &ping, NULL, NULL, &error);
+    bson_destroy(&ping);
+    return answered ? ERR_OK : failed(mongo, "ping", mongo->database, &error, err);
 }

@@ -29,6 +29,8 @@ struct mongo;
  */
 enum err_kind mongo_open(struct mongo **out, const char *uri, const char *application,
                          struct err *err);
+/** From the next connection on a call waits so long for its answer. */
+void mongo_answer_within(struct mongo *mongo, int answer_ms);
 void mongo_close(struct mongo *mongo); /* NULL does nothing */
 CLEANUP(mongo_close, struct mongo *)
 
@@ -82,5 +84,11 @@ CLEANUP(mongo_names_free, char **)
  * Errors  ERR_RETRY: unreachable or no answer: nobody knows whether it is gone
  */
 enum err_kind mongo_drop(struct mongo *mongo, const char *collection, struct err *err);
+
+/**
+ * Whether the server answers.
+ * Errors  ERR_RETRY: unreachable or no answer
+ */
+enum err_kind mongo_ping(struct mongo *mongo, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "runtime/pg.h"
 
+#include "runtime/clock.h"
 #include "runtime/log.h"
 
 #include <libpq-fe.h>
@@ -8,6 +9,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <endian.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -550,6 +552,27 @@ enum err_kind pg_script(struct pg *pg, const char *sql, struct err *err)
     if (pipelined && !pg_is_lost(pg))
         PQenterPipelineMode(pg->connection);
     return kind;
+}
+
+static const struct pg_statement PING = {"ping", "select 1"};
+
+enum err_kind pg_ping(struct pg *pg, int answer_ms, struct err *err)
+{
+    int64_t until_ms = clock_monotonic_ms() + answer_ms;
+
+    pg_queue(pg, &PING, NULL);
+    pg_sync(pg);
+    while (!pg_is_lost(pg) && PQisBusy(pg->connection)) {
+        struct pollfd answer = {.fd = PQsocket(pg->connection), .events = POLLIN};
+        int64_t left_ms = until_ms - clock_monotonic_ms();
+
+        if (left_ms <= 0)
+            return err_set(err, ERR_RETRY, "postgresql: no answer within %d ms", answer_ms);
+        poll(&answer, 1, (int)left_ms);
+        if (PQconsumeInput(pg->connection) != 1)
+            break;
+    }
+    return pg_finish(pg, err);
 }
 
 void pg_rollback(struct pg *pg)

@@ -114,6 +114,9 @@ enum err_kind pg_run(struct pg *pg, const struct pg_statement *statement,
                      const struct pg_args *args, struct pg_rows *rows, struct err *err);
 /** One statement with a text made at run time and no parameters (DDL, transaction ends). */
 enum err_kind pg_script(struct pg *pg, const char *sql, struct err *err);
+/** Whether the server answers within answer_ms. After an error the session is of no use: close it.
+ */
+enum err_kind pg_ping(struct pg *pg, int answer_ms, struct err *err);
 /** Roll back whatever is open; a lost session stays lost. */
 void pg_rollback(struct pg *pg);
 

@@ -539,6 +539,20 @@ static void store_abandon(void *self)
         pg_rollback(store->worker);
 }
 
+static enum err_kind store_ping(void *self, struct err *err)
+{
+    struct pg_store *store = self;
+    enum err_kind kind = pg_store_session(store, &store->probe, err);
+
+    if (kind == ERR_OK)
+        kind = pg_ping(store->probe, STORE_PING_MS, err);
+    if (kind != ERR_OK) {
+        pg_close(store->probe); /* an answer may still be on its way */
+        store->probe = NULL;
+    }
+    return kind;
+}
+
 /* --- Opening and closing -------------------------------------------------------------------- */
 
 static void store_close(void *self)
@@ -553,6 +567,7 @@ static void store_close(void *self)
         pg_column_clear(columns[i]);
     pg_close(store->worker);
     pg_close(store->relay);
+    pg_close(store->probe);
     free(store->conninfo);
     free(store->application);
     free(store);
@@ -616,6 +631,7 @@ enum err_kind pg_store_open(struct store *out, const char *conninfo, const char 
         .list_dead_letters = pg_dead_letters_list,
         .find_dead_letter = pg_dead_letters_find,
         .undecided = pg_dead_letters_undecided,
+        .ping = store_ping,
         .close = store_close,
     };
     return ERR_OK;

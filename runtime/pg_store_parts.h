@@ -14,6 +14,7 @@ struct pg_store {
     int32_t partitions;
     struct pg *worker;
     struct pg *relay;
+    struct pg *probe;
     struct pg_column topics, numbers, offsets, high_waters, shards, keys, headers, values, times,
         reasons, errors, attempts, flags;
 };

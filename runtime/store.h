@@ -111,6 +111,8 @@ struct commit {
     struct arena *arena;
 };
 
+#define STORE_PING_MS 1000
+
 struct store {
     void *self;
 
@@ -167,6 +169,8 @@ struct store {
     /* The first dead letter of each key that begins with an undecided one. Worker. May be NULL. */
     enum err_kind (*undecided)(void *self, int64_t *ids, size_t max, size_t *count,
                                struct err *err);
+    /* Does the server answer, soon (STORE_PING_MS)? On a session of its own; one thread. */
+    enum err_kind (*ping)(void *self, struct err *err);
     void (*close)(void *self);
 };
 

@@ -332,6 +332,13 @@ int64_t ledger_store_believed_ms(const struct ledger_store *store)
     return store->believed_ms;
 }
 
+static enum err_kind store_ping(void *self, struct err *err)
+{
+    struct ledger_store *store = self;
+
+    return mongo_ping(store->probe, err);
+}
+
 /* --- Opening and closing -------------------------------------------------------------------- */
 
 static void store_close(void *self)
@@ -343,6 +350,7 @@ static void store_close(void *self)
     recent_clear(&store->recent);
     mongo_close(store->worker);
     mongo_close(store->relay);
+    mongo_close(store->probe);
     pthread_mutex_destroy(&store->lock);
     free(store->entries);
     free(store->last_numbers);
@@ -362,6 +370,10 @@ static enum err_kind connect_store(struct ledger_store *store, const char *uri, 
 
     if (kind == ERR_OK)
         kind = mongo_open(&store->relay, uri, store->instance, err);
+    if (kind == ERR_OK)
+        kind = mongo_open(&store->probe, uri, store->instance, err);
+    if (kind == ERR_OK)
+        mongo_answer_within(store->probe, STORE_PING_MS);
     if (kind == ERR_OK)
         kind = mongo_collections(store->worker, "", &names, &count, err);
     if (kind == ERR_OK)
@@ -425,6 +437,7 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
         .list_dead_letters = ledger_store_list_dead_letters,
         .find_dead_letter = ledger_store_find_dead_letter,
         .undecided = ledger_store_undecided,
+        .ping = store_ping,
         .close = store_close,
     };
     return ERR_OK;

@@ -15,7 +15,7 @@
 #include <pthread.h>
 
 struct ledger_store {
-    struct mongo *worker, *relay;
+    struct mongo *worker, *relay, *probe;
     struct snapshotter *snapshotter;
     char *instance, *warehouse;
     char run[17]; /* of this process: random hex */

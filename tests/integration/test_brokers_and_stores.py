@@ -71,6 +71,55 @@ def test_a_part_that_starts_before_its_servers_waits_and_says_so(shop):
     assert {part: stack.pid(part) for part in said} == pids
 
 
+NOTICED_WITHIN_S = 10  # two seconds, and what a busy machine adds
+ON_POSTGRES = ("orders", "catalog", "payment", "fraud", "email", "analytics")
+
+
+def test_a_database_that_is_away_is_noticed_by_parts_that_have_nothing_to_do(shop):
+    stack = shop.stack
+    mug = shop.product(stock=10)
+    shop.wait_for(shop.order((mug, 1)), "fulfilled")
+    pids = {part: stack.pid(part) for part in ON_POSTGRES}
+
+    stack.stop("postgres")
+
+    for part in ON_POSTGRES:
+        assert_is_ready(stack, part, False)
+        assert get(stack, part, "/livez").status_code == 200
+        assert health(stack, part)["store"] is False
+        assert get(stack, part, "/readyz").json()["detail"].startswith("store: ")
+    assert get(stack, "inventory", "/readyz").status_code == 200, "its database is another one"
+    assert stack.http("POST", "/orders", role="service", json=shop.cart((mug, 1))).status_code == 503
+
+    stack.start("postgres")
+
+    for part in ON_POSTGRES:
+        assert_is_ready(stack, part, True)
+    assert {part: stack.pid(part) for part in ON_POSTGRES} == pids
+    for path in ("/orders", "/products"):  # the first question finds that its session has ended
+        stack.wait_until(lambda path=path: stack.http("GET", path, role="service").status_code == 200, what=f"{path} being answered")
+
+
+def test_a_database_that_is_frozen_answers_nothing_and_is_noticed(stack):
+    pid = stack.freeze("mongodb")
+    try:
+        assert_is_ready(stack, "inventory", False)
+        assert get(stack, "inventory", "/livez").status_code == 200
+        assert get(stack, "orders", "/readyz").status_code == 200, "its database is another one"
+    finally:
+        stack.thaw(pid)
+
+    assert_is_ready(stack, "inventory", True)
+
+
+def assert_is_ready(stack, part, is_ready):
+    stack.wait_until(
+        lambda: (get(stack, part, "/readyz").status_code == 200) == is_ready,
+        NOTICED_WITHIN_S,
+        f"{part} being {'ready' if is_ready else 'not ready'}",
+    )
+
+
 def waits(stack, part, before):
     return [line for line in stack.log_lines(part)[before:] if line["level"] == "warn"]
 
