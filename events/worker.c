@@ -669,7 +669,7 @@ enum err_kind worker_run(struct host *host, struct err *err)
         if (kind == ERR_STOP)
             return kind;
         now_ms = clock_monotonic_ms();
-        if (now_ms >= tick_ms) {
+        if (kind == ERR_OK && now_ms >= tick_ms) {
             tick_ms = now_ms + TICK_MS;
             if (host->intake != NULL && (kind = intake_tick(host->intake, now_ms, err)) == ERR_STOP)
                 return kind;

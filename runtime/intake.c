@@ -24,9 +24,10 @@ struct lane {
     bool assigned;
     int64_t epoch;
     struct receiver receiver;
-    int64_t committed_offset; /* for lag tools; -1: nothing new */
-    int64_t strangers_from;   /* records without a number below it were set aside before */
-    int64_t fenced_at_ms;     /* 0: not fenced */
+    int64_t stored_offset;  /* what lies below is in the store */
+    int64_t told_offset;    /* that the group has of it, for lag tools; -1: none of ours */
+    int64_t strangers_from; /* records without a number below it were set aside before */
+    int64_t fenced_at_ms;   /* 0: not fenced */
     bool ask_end;
     struct metric *high_water;
 };
@@ -149,7 +150,8 @@ static void start_lane(struct intake *intake, const struct mark *mark)
     lane = lane_of(intake, topic, mark->partition);
     lane->assigned = true;
     lane->epoch = mark->epoch;
-    lane->committed_offset = -1;
+    lane->stored_offset = mark->next_offset;
+    lane->told_offset = -1;
     lane->fenced_at_ms = 0;
     lane->ask_end = false;
     receiver_start(&lane->receiver, mark->high_water, mark->next_offset, mark->fresh);
@@ -565,7 +567,7 @@ void intake_committed(struct intake *intake, const struct mark *marks, size_t co
 
     for (size_t i = 0; i < count; i++)
         if (topic_index(intake, marks[i].topic, &topic))
-            lane_of(intake, topic, marks[i].partition)->committed_offset = marks[i].next_offset;
+            lane_of(intake, topic, marks[i].partition)->stored_offset = marks[i].next_offset;
 }
 
 int64_t intake_epoch(const struct intake *intake, size_t topic, int32_t partition)
@@ -715,11 +717,12 @@ static void commit_offsets(struct intake *intake)
         for (int32_t p = 0; p < intake->options.partitions; p++) {
             struct lane *lane = lane_of(intake, topic, p);
 
-            if (!lane->assigned || lane->committed_offset < 0)
+            if (!lane->assigned || lane->stored_offset < 0 ||
+                lane->stored_offset == lane->told_offset)
                 continue;
             rd_kafka_topic_partition_list_add(list, intake->options.topics[topic], p)->offset =
-                lane->committed_offset;
-            lane->committed_offset = -1;
+                lane->stored_offset;
+            lane->told_offset = lane->stored_offset;
         }
     if (list->cnt > 0)
         rd_kafka_commit(intake->client, list, 1);
@@ -737,6 +740,8 @@ enum err_kind intake_tick(struct intake *intake, int64_t now_ms, struct err *err
         for (int32_t p = 0; p < intake->options.partitions; p++) {
             struct lane *lane = lane_of(intake, topic, p);
 
+            /* No unit is under way: repeats that were dropped behind the last one count, too. */
+            lane->stored_offset = receiver_position(&lane->receiver);
             if (lane->assigned && !intake->flow.paused)
                 tick_lane(intake, topic, p, now_ms);
             else if (lane->fenced_at_ms > 0 && now_ms - lane->fenced_at_ms > FENCED_FOR_MS)

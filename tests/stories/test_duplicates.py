@@ -1,6 +1,7 @@
 """Records come twice: a producer repeats itself, a tool copies a topic back. Each record has its number, so a repeat changes
 nothing anywhere: no stock moves twice, no card is charged twice, no mail is sent twice."""
 
+from groups import shown
 from records import again, renumbered
 
 TOPICS = ("shop.orders.v1", "shop.inventory.v1", "shop.payments.v1", "shop.fraud.v1")
@@ -23,6 +24,24 @@ def test_every_record_of_an_order_written_again_changes_nothing(shop):
     assert shop.stock(mug) == {"on_hand": 8, "held": 0, "sold": 2, "received": 10}
     assert shop.booked(order) == [("authorize", "done"), ("capture", "done")]
     assert shop.stack.mails(order=order)["count"] == 1
+
+
+def test_copies_at_the_end_of_a_log_are_no_lag(shop):
+    """Nothing follows the copies, so there is nothing to be stored; that they are read shows all the same."""
+    mug = shop.product(stock=10)
+    order = shop.order((mug, 1))
+    shop.wait_for(order, "fulfilled")
+    records = shop.records("shop.orders.v1", order)
+
+    ends = {record.partition(): again(shop.stack, record) + 1 for record in records}
+
+    for group in ("inventory", "payment", "fraud", "email", "analytics"):
+        shop.stack.wait_until(lambda group=group: are_committed(shop.stack, group, ends), what=f"{group} having read the copies")
+
+
+def are_committed(stack, group, ends):
+    places = {place["partition"]: place for place in shown(stack, group)["positions"] if place["topic"] == "shop.orders.v1"}
+    return all(places[partition]["committed"] == end for partition, end in ends.items())
 
 
 def test_a_copy_under_a_higher_number_is_no_news_either(shop):
