@@ -36,6 +36,15 @@ struct inbox {
     bool closed;
 };
 
+/* unknown.c */
+#define UNKNOWN_SCHEMAS_MAX 16
+
+struct unknown_schema {
+    int32_t id;
+    int64_t given_up_ms; /* monotonic; 0: the row is free */
+    int64_t looked_ms;
+};
+
 /* One thing in a unit: an event, a command, or a record that was set aside before it was one. */
 struct item {
     struct intake_record *record; /* NULL: not out of a topic */
@@ -123,6 +132,7 @@ struct host {
     int64_t flow_at_ms;      /* flow.c: when it is looked at next */
     int64_t undecided_at_ms; /* undecided.c */
     size_t undecided;        /* under way */
+    struct unknown_schema unknown[UNKNOWN_SCHEMAS_MAX];
     struct arena arena;      /* of the batch: decoded records */
     struct arena unit_arena; /* of one unit made of it */
     struct intake_record *records;
@@ -204,6 +214,13 @@ bool host_read_flag(struct http_request *request, const char *name, bool *out);
 /* told.c */
 enum err_kind tell_command(struct host *host, struct command *command, struct err *err);
 void actions_tell(struct http_request *request, void *context);
+
+/* unknown.c: worker only */
+/** A record of this schema was waited for in vain and set aside, not long ago. */
+bool unknown_is_given_up(struct host *host, int32_t id);
+void unknown_give_up(struct host *host, int32_t id);
+/** Whether the schema is to be looked for now. */
+bool unknown_may_look(struct host *host, int32_t id);
 
 /* undecided.c */
 void undecided_tick(struct host *host, int64_t now_ms);

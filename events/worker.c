@@ -159,6 +159,11 @@ static int32_t schema_id_of(struct view value)
                                       (uint32_t)at[3] << 8 | at[4]);
 }
 
+static int32_t schema_id_of_record(const struct intake_record *record)
+{
+    return schema_id_of(view_of(record->message->payload, record->message->len));
+}
+
 static enum err_kind decode(struct host *host, struct item *item, struct view value,
                             struct err *err)
 {
@@ -176,7 +181,8 @@ enum err_kind worker_read_value(struct host *host, struct item *item, int32_t pa
     if (!view_equal(item->envelope.subject, key))
         return err_set(err, ERR_REJECT, "ce_subject: not the record's key");
     kind = decode(host, item, value, err);
-    if (kind == ERR_RETRY && schema_ids_refresh(host->ids, schema_id_of(value), NULL) == ERR_OK)
+    if (kind == ERR_RETRY && (item->redriven || unknown_may_look(host, schema_id_of(value))) &&
+        schema_ids_refresh(host->ids, schema_id_of(value), NULL) == ERR_OK)
         kind = decode(host, item, value, err);
     if (kind != ERR_OK)
         return kind;
@@ -209,16 +215,21 @@ enum intake_answer worker_look(void *context, struct intake_record *record)
     struct host *host = context;
     struct item *item = arena_alloc(&host->arena, sizeof *item);
     struct err err;
+    bool given_up = false;
     enum err_kind kind = read_record(host, record, item, &err);
 
-    if (kind == ERR_RETRY && record->number > 0 && !record->waited)
+    if (kind == ERR_RETRY && record->number > 0)
+        given_up = unknown_is_given_up(host, schema_id_of_record(record));
+    if (kind == ERR_RETRY && record->number > 0 && !record->waited && !given_up)
         return INTAKE_WAIT;
     item->record = record;
     record->decoded = item;
     if (kind == ERR_OK)
         return INTAKE_TAKE;
-    if (record->number > 0 && !record->last_chance)
+    if (record->number > 0 && !record->last_chance && !given_up)
         return INTAKE_ASK_AGAIN;
+    if (kind == ERR_RETRY && record->number > 0)
+        unknown_give_up(host, schema_id_of_record(record));
     item->event.type = EVENT_NONE;
     item->error = arena_strdup(&host->arena, err.text);
     item->dead_reason = record->number == 0 ? DEAD_NO_NUMBER
