@@ -25,7 +25,6 @@
 #define COMMAND_DROP (-2)
 #define COMMAND_SHOW_CONSUMER (-3)
 #define COMMAND_SET_FLOW (-4)
-#define COMMAND_TELL (-5)
 /* A dead letter that was tried so often is not tried again unless an operator insists. */
 #define DEAD_ATTEMPTS_MAX 5
 
@@ -210,10 +209,6 @@ void consumer_throttle(struct http_request *request, void *context);
 /** What handlers of the host's own ask of each other: false when the request has been answered. */
 bool host_has_started(struct host *host, struct http_request *request);
 bool host_read_flag(struct http_request *request, const char *name, bool *out);
-
-/* told.c */
-enum err_kind tell_command(struct host *host, struct command *command, struct err *err);
-void actions_tell(struct http_request *request, void *context);
 
 /* unknown.c: worker only */
 /** A record of this schema was waited for in vain and set aside, not long ago. */

@@ -182,7 +182,6 @@ static const struct http_route HOST_ROUTES[] = {
     {HTTP_GET, "/readyz", ROLE_ANY, 0, health_readyz},
     {HTTP_GET, "/health", ROLE_ANY, 0, health_show},
     {HTTP_GET, "/metrics", ROLE_ANY, 0, get_metrics},
-    {HTTP_POST, "/actions", ROLE_OPERATOR, 1 << 18, actions_tell},
     {HTTP_GET, "/consumer", ROLE_OPERATOR, 0, consumer_show},
     {HTTP_POST, "/consumer/pause", ROLE_OPERATOR, 1024, consumer_pause},
     {HTTP_POST, "/consumer/resume", ROLE_OPERATOR, 1024, consumer_resume},

@@ -569,8 +569,6 @@ static enum err_kind run_host_command(struct host *host, struct command *command
     case COMMAND_SHOW_CONSUMER:
     case COMMAND_SET_FLOW:
         return flow_command(host, command, err);
-    case COMMAND_TELL:
-        return tell_command(host, command, err);
     default:
         return redrive(host, (struct bring_back *)command, err);
     }

@@ -1,9 +1,10 @@
 /* tradewind archive: topics into files, and whether files are still what they were. */
+#include "ops/actor.h"
 #include "ops/archive/make.h"
-#include "ops/archive/tell.h"
 #include "ops/commands.h"
 #include "ops/out.h"
 #include "ops/progress.h"
+#include "ops/tell.h"
 #include "ops/topics_admin.h"
 #include "runtime/clock.h"
 #include "runtime/json.h"
@@ -69,6 +70,8 @@ static enum err_kind tell_run(struct archiving *archiving, struct err *err)
     struct archive_run *run = &archive->run;
     int64_t records = archive_records(archive);
     const struct telling telling = {
+        .teller = TELLER_ARCHIVE,
+        .number = 1,
         .run = run->id,
         .action = "topics.archive",
         .subject = archive->folder,
@@ -84,7 +87,7 @@ static enum err_kind tell_run(struct archiving *archiving, struct err *err)
 
     if (run->id == NULL || run->told || run->records == 0)
         return ERR_OK;
-    kind = tell(&telling, err);
+    kind = tell(&telling, 1, err);
     if (kind != ERR_OK)
         return kind;
     run->told = true;
@@ -140,7 +143,7 @@ static enum err_kind make(struct archiving *archiving, struct archive_made *made
         return kind;
     archive->run = (struct archive_run){.id = tell_new_run(&archiving->arena),
                                         .time_us = clock_utc_us(),
-                                        .actor = tell_actor(&archiving->arena),
+                                        .actor = ops_actor(),
                                         .because = archiving->because};
     kind = archive_make(archive, &options, made, err);
     return kind == ERR_OK ? tell_run(archiving, err) : kind;

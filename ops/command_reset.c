@@ -1,10 +1,10 @@
 /* tradewind groups reset: a group's committed offsets, set as Kafka's own kafka-consumer-groups
  * --reset-offsets does it, with its options and its CSV. */
 #include "ops/commands.h"
+#include "ops/deeds.h"
 #include "ops/group_reset.h"
 #include "ops/out.h"
 #include "ops/part_client.h"
-#include "ops/tell.h"
 #include "ops/when.h"
 #include "runtime/clock.h"
 #include "runtime/settings.h"
@@ -21,7 +21,7 @@ struct reset {
     bool to_earliest, to_latest, to_current, all_groups;
     const char *to_datetime, *by_duration, *shift_by, *to_offset;
     bool dry_run, execute, export, as_json;
-    bool is_untold; /* it is done, and in no log */
+    bool is_half_told; /* that it was begun is in the log, how it ended is not */
     const char *because;
     char *token;
     struct arena arena;
@@ -78,6 +78,8 @@ static int read_wish(struct reset *reset)
         return args_refuse(command, "want either --topic, --all-topics or --from-file");
     if (reset->dry_run && reset->execute)
         return args_refuse(command, "--dry-run and --execute exclude each other");
+    if (reset->because != NULL && !tell_takes(reset->because))
+        return args_refuse(command, "--because: want one line of text");
     if (reset->export && reset->as_json)
         return args_refuse(command, "--export and --json exclude each other");
     wish->to = reset->to_earliest   ? RESET_EARLIEST
@@ -168,9 +170,12 @@ static void print_json(const struct reset *reset, const struct reset_plan *plans
  */
 
 /* {"shop.orders.v1":{"0":12,"1":null}} */
-static void put_offsets(struct json_writer *json, const struct reset_plan *plan, bool after)
+static const char *offsets_json(const struct reset_plan *plan, bool after, struct arena *arena)
 {
-    json_object_start(json);
+    AUTO(buf_clear) struct buf text = {0};
+    struct json_writer json = {.out = &text};
+
+    json_object_start(&json);
     for (size_t i = 0; i < plan->count; i++) {
         const struct reset_step *step = &plan->steps[i];
         bool is_new = i == 0 || strcmp(step->topic, step[-1].topic) != 0;
@@ -178,45 +183,50 @@ static void put_offsets(struct json_writer *json, const struct reset_plan *plan,
         char partition[16];
 
         if (is_new && i > 0)
-            json_object_end(json);
+            json_object_end(&json);
         if (is_new) {
-            json_key(json, step->topic);
-            json_object_start(json);
+            json_key(&json, step->topic);
+            json_object_start(&json);
         }
         snprintf(partition, sizeof partition, "%d", step->partition);
-        json_key(json, partition);
+        json_key(&json, partition);
         if (offset >= 0)
-            json_put_int64(json, offset);
+            json_put_int64(&json, offset);
         else
-            json_put_null(json);
+            json_put_null(&json);
     }
     if (plan->count > 0)
-        json_object_end(json);
-    json_object_end(json);
+        json_object_end(&json);
+    json_object_end(&json);
+    return arena_strdup(arena, buf_cstr(&text));
 }
 
 static enum err_kind carry_out(struct reset *reset, struct groups *groups,
-                               const struct reset_plan *plan, struct err *err)
+                               const struct reset_plan *plans, size_t count, struct err *err)
 {
-    AUTO(buf_clear) struct buf before = {0};
-    AUTO(buf_clear) struct buf after = {0};
-    struct json_writer was = {.out = &before}, is = {.out = &after};
-    enum err_kind kind = reset_carry_out(groups, plan, err);
+    struct deeds deeds = {.action = "offsets.reset",
+                          .because = reset->because,
+                          .list = arena_array(&reset->arena, count + 1, sizeof *deeds.list),
+                          .count = count};
+    enum err_kind kind;
+    struct err untold;
 
+    for (size_t i = 0; i < count; i++)
+        deeds.list[i] = (struct deed){.subject = plans[i].group,
+                                      .before = offsets_json(&plans[i], false, &reset->arena),
+                                      .after = offsets_json(&plans[i], true, &reset->arena)};
+    kind = deeds_begin(&deeds, &reset->arena, err);
     if (kind != ERR_OK)
         return kind;
-    put_offsets(&was, plan, false);
-    put_offsets(&is, plan, true);
-    kind = ops_tell(&(struct told){.action = "offsets.reset",
-                                   .subject = plan->group,
-                                   .because = reset->because,
-                                   .before = buf_view(&before),
-                                   .after = buf_view(&after)},
-                    plan->group, reset->token, &reset->arena, err);
-    reset->is_untold |= kind != ERR_OK;
-    if (kind != ERR_OK)
-        fprintf(stderr, "tradewind %s: %s\n", reset->command->name, err->text);
-    return ERR_OK;
+    for (size_t i = 0; i < count && kind == ERR_OK; i++) {
+        kind = reset_carry_out(groups, &plans[i], err);
+        if (kind != ERR_OK)
+            deeds_fail(&deeds, i, err, &reset->arena);
+    }
+    reset->is_half_told = deeds_end(&deeds, &reset->arena, &untold) != ERR_OK;
+    if (reset->is_half_told)
+        fprintf(stderr, "tradewind %s: %s\n", reset->command->name, untold.text);
+    return kind;
 }
 
 /* A refusal is a finding: it worked, and found that it must not be. */
@@ -237,16 +247,15 @@ static int reset_groups(struct reset *reset, struct groups *groups, const char *
     for (size_t i = 0; i < count; i++)
         if (reset_plan(&plans[i], groups, names[i], &reset->wish, &reset->arena, &err) != ERR_OK)
             return failed(reset, &err);
-    for (size_t i = 0; i < count && reset->execute; i++)
-        if (carry_out(reset, groups, &plans[i], &err) != ERR_OK)
-            return failed(reset, &err);
+    if (reset->execute && carry_out(reset, groups, plans, count, &err) != ERR_OK)
+        return failed(reset, &err);
     if (reset->export)
         print_csv(plans, count);
     else if (reset->as_json)
         print_json(reset, plans, count);
     else
         print_people(reset, plans, count);
-    return reset->is_untold ? OPS_FOUND : OPS_OK;
+    return reset->is_half_told ? OPS_FOUND : OPS_OK;
 }
 
 static int run(struct reset *reset, const char **names, size_t count)

@@ -1,13 +1,14 @@
 /* tradewind restore: an archive's records back into topics that are empty. */
 #include "events/catalog.h"
+#include "ops/actor.h"
 #include "ops/archive/mark.h"
 #include "ops/archive/restore.h"
-#include "ops/archive/tell.h"
 #include "ops/commands.h"
 #include "ops/out.h"
 #include "ops/part_client.h"
 #include "ops/parts.h"
 #include "ops/progress.h"
+#include "ops/tell.h"
 #include "ops/topics_admin.h"
 #include "runtime/clock.h"
 #include "runtime/json.h"
@@ -146,7 +147,7 @@ static enum err_kind begin(struct restoring *restoring, struct err *err)
     if (mark->found)
         return ERR_OK;
     restoring->restore.own_run = mark->run = tell_new_run(&restoring->arena);
-    mark->actor = tell_actor(&restoring->arena);
+    mark->actor = ops_actor();
     mark->because = restoring->because;
     mark->time_us = clock_utc_us();
     return mark_set(mark, &restoring->archive, err);
@@ -181,6 +182,8 @@ static enum err_kind tell_restore(struct restoring *restoring, struct err *err)
 {
     const struct archive *archive = &restoring->archive;
     const struct telling telling = {
+        .teller = TELLER_ARCHIVE,
+        .number = 1,
         .run = restoring->mark.run,
         .action = "topics.restore",
         .subject = archive->folder,
@@ -193,7 +196,7 @@ static enum err_kind tell_restore(struct restoring *restoring, struct err *err)
                      .data,
     };
 
-    return tell(&telling, err);
+    return tell(&telling, 1, err);
 }
 
 static enum err_kind restore_all(struct restoring *restoring, struct err *err)

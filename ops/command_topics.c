@@ -2,9 +2,10 @@
  * so. */
 #include "events/catalog.h"
 #include "ops/commands.h"
+#include "ops/deeds.h"
 #include "ops/out.h"
-#include "ops/tell.h"
 #include "ops/topics_plan.h"
+#include "runtime/json.h"
 #include "runtime/settings.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@
 struct call {
     const struct command *command;
     bool as_json, dry_run;
+    bool is_half_told; /* that it was begun is in the log, how it ended is not */
     const char *file, *because;
     struct declared_topic *topics;
     struct found_topic *found;
@@ -164,38 +166,42 @@ static enum err_kind change(struct call *call, struct topics_admin *admin, struc
     return kind;
 }
 
-static void put_values(struct json_writer *json, const struct call *call,
-                       const struct declared_topic *topic, bool after)
+static const char *values_json(struct call *call, const struct declared_topic *topic, bool after)
 {
-    json_object_start(json);
+    AUTO(buf_clear) struct buf text = {0};
+    struct json_writer json = {.out = &text};
+
+    json_object_start(&json);
     for (size_t i = 0; i < call->step_count; i++) {
         const struct topic_step *step = &call->steps[i];
 
         if (step->topic == topic && step->kind != TOPIC_STEP_REFUSED)
-            json_member_str(json, step->what, after ? step->want : step->is);
+            json_member_str(&json, step->what, after ? step->want : step->is);
     }
-    json_object_end(json);
+    json_object_end(&json);
+    return arena_strdup(&call->arena, buf_cstr(&text));
 }
 
-static enum err_kind tell_topic(struct call *call, const struct declared_topic *topic,
-                                const char *token, struct err *err)
+/* One deed a topic; its steps stand side by side. */
+static void list_deeds(struct call *call, struct deeds *deeds)
 {
-    AUTO(buf_clear) struct buf before = {0};
-    AUTO(buf_clear) struct buf after = {0};
-    struct json_writer was = {.out = &before}, is = {.out = &after};
+    const struct declared_topic *last = NULL;
 
-    put_values(&was, call, topic, false);
-    put_values(&is, call, topic, true);
-    return ops_tell(&(struct told){.action = "topics.apply",
-                                   .subject = topic->name,
-                                   .because = call->because,
-                                   .before = buf_view(&before),
-                                   .after = buf_view(&after)},
-                    NULL, token, &call->arena, err);
+    deeds->list = arena_array(&call->arena, call->step_count + 1, sizeof *deeds->list);
+    for (size_t i = 0; i < call->step_count; i++) {
+        const struct topic_step *step = &call->steps[i];
+
+        if (step->kind == TOPIC_STEP_REFUSED || step->topic == last)
+            continue;
+        last = step->topic;
+        deeds->list[deeds->count++] = (struct deed){.subject = last->name,
+                                                    .before = values_json(call, last, false),
+                                                    .after = values_json(call, last, true)};
+    }
 }
 
-/* An empty cluster is filled before any part can run: then there is nobody who could tell of it. */
-static bool can_be_told(const struct call *call)
+/* An empty cluster is filled untold: a restore wants the topic where it would be told empty. */
+static bool is_told(const struct call *call)
 {
     for (size_t i = 0; i < call->step_count; i++)
         if (call->steps[i].kind == TOPIC_STEP_MAKE &&
@@ -204,25 +210,27 @@ static bool can_be_told(const struct call *call)
     return true;
 }
 
-static void tell(struct call *call)
+static enum err_kind carry_out(struct call *call, struct topics_admin *admin, struct err *err)
 {
-    const struct declared_topic *told = NULL;
-    char *token = NULL;
-    struct err err = {0};
+    struct deeds deeds = {.action = "topics.apply", .because = call->because};
     enum err_kind kind = ERR_OK;
+    struct err untold;
 
-    if (call->step_count == 0 || !can_be_told(call))
-        return;
-    kind = part_token(&token, "operator", &err);
-    for (size_t i = 0; i < call->step_count && kind == ERR_OK; i++) {
-        const struct topic_step *step = &call->steps[i];
-
-        if (step->kind != TOPIC_STEP_REFUSED && step->topic != told)
-            kind = tell_topic(call, told = step->topic, token, &err);
-    }
+    if (is_told(call))
+        list_deeds(call, &deeds);
+    if (deeds.count > 0)
+        kind = deeds_begin(&deeds, &call->arena, err);
     if (kind != ERR_OK)
-        fprintf(stderr, "tradewind topics: %s\n", err.text);
-    free(token);
+        return kind;
+    kind = make_missing(call, admin, err);
+    if (kind == ERR_OK)
+        kind = change(call, admin, err);
+    if (kind != ERR_OK)
+        deeds_fail(&deeds, 0, err, &call->arena);
+    call->is_half_told = deeds.count > 0 && deeds_end(&deeds, &call->arena, &untold) != ERR_OK;
+    if (call->is_half_told)
+        fprintf(stderr, "tradewind %s: %s\n", call->command->name, untold.text);
+    return kind;
 }
 
 static int apply(struct call *call, struct topics_admin *admin)
@@ -238,14 +246,13 @@ static int apply(struct call *call, struct topics_admin *admin)
                    call->count);
         return refused == 0 ? OPS_OK : OPS_FOUND;
     }
-    if (make_missing(call, admin, &err) != ERR_OK || change(call, admin, &err) != ERR_OK)
+    if (carry_out(call, admin, &err) != ERR_OK)
         return ops_failed(call->command, &err);
-    tell(call);
     if (!call->as_json)
         printf("%zu step%s done, %zu refused; %zu topics are declared\n",
                call->step_count - refused, call->step_count - refused == 1 ? "" : "s", refused,
                call->count);
-    return refused == 0 ? OPS_OK : OPS_FOUND;
+    return refused == 0 && !call->is_half_told ? OPS_OK : OPS_FOUND;
 }
 
 /* --- The call -----------------------------------------------------------------------------------
@@ -312,6 +319,8 @@ int command_topics(const struct command *command, int argc, char **argv)
         return args_refuse(command, "%s: want list, plan, apply or verify", verb);
     if ((call.dry_run || call.because != NULL) && strcmp(verb, "apply") != 0)
         return args_refuse(command, "--dry-run and --because belong to apply");
+    if (call.because != NULL && !tell_takes(call.because))
+        return args_refuse(command, "--because: want one line of text");
     call.dry_run = call.dry_run || strcmp(verb, "plan") == 0;
     if ((code = ops_settings(command)) == OPS_OK)
         code = run(&call, verb);

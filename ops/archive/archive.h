@@ -53,7 +53,7 @@ struct archive_place {
     size_t file_count;
 };
 
-/* The last run that has added something: it is told on shop.ops.v1 (ops/archive/tell.h). */
+/* The last run that has added something: it is told on shop.ops.v1 (ops/tell.h). */
 struct archive_run {
     const char *id; /* a ULID, lower case; NULL: there was none */
     int64_t time_us;

@@ -1,7 +1,7 @@
 #include "ops/archive/restore.h"
 
 #include "events/envelope.h"
-#include "ops/archive/tell.h"
+#include "ops/tell.h"
 #include "runtime/kafka.h"
 
 #include <inttypes.h>
@@ -104,7 +104,7 @@ static bool is_own(const struct restore *restore, const char *topic, struct view
         !archived_read(&record, &cursor))
         return false;
     archived_headers(&headers, &record);
-    buf_printf(&source, TELL_SOURCE "%s", restore->own_run);
+    buf_printf(&source, TELLER_ARCHIVE "/%s", restore->own_run);
     return envelope_read(&envelope, TOPIC_OPS, archived_next_header, &headers, NULL) == ERR_OK &&
            view_equal(envelope.source, buf_view(&source));
 }

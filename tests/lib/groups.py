@@ -1,6 +1,9 @@
 """What tests ask of consumer groups, through the command."""
 
+from contextlib import contextmanager
+
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 PARTS = ("orders", "inventory", "payment", "fraud", "email", "analytics")
 
@@ -38,6 +41,25 @@ def acted(stack, action, subject):
     return [event["data"] for event in events if event["data"]["subject"] == subject]
 
 
+@contextmanager
+def no_room(stack, topic):
+    """Meanwhile the broker takes no record into the topic."""
+    admin = AdminClient({"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"]})
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    was = admin.describe_configs([resource])[resource].result(30)["max.message.bytes"].value
+
+    def take(max_bytes):
+        entry = ConfigEntry("max.message.bytes", max_bytes, incremental_operation=AlterConfigOpType.SET)
+        change = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        admin.incremental_alter_configs([change])[change].result(30)
+
+    take("1")
+    try:
+        yield
+    finally:
+        take(was)
+
+
 def audited(stack):
     """An audit that finds nothing, when all that is under way has come to its end."""
 
@@ -46,6 +68,16 @@ def audited(stack):
         return done if done.returncode == 0 else None
 
     return stack.wait_until(clean, seconds=60, what="an audit that finds nothing")
+
+
+def places_of(stack, group):
+    """instance -> the (topic, partition)s that a group's member of that name has."""
+    admin = AdminClient({"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"]})
+    described = admin.describe_consumer_groups([group], request_timeout=10)[group].result(30)
+    return {
+        member.group_instance_id: {(place.topic, place.partition) for place in member.assignment.topic_partitions}
+        for member in described.members
+    }
 
 
 def commit(stack, group, *places):

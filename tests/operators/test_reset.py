@@ -12,7 +12,7 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from groups import PARTS, acted, audited, behind, caught_up, commit, shown
+from groups import PARTS, acted, audited, behind, caught_up, commit, no_room, shown
 
 
 @pytest.fixture
@@ -87,6 +87,19 @@ def test_what_is_exported_is_read_again(stack, readers, tmp_path):
     assert [json.loads(event["after"]) for event in told] == [{topic: {"0": 0, "1": 0}}, {topic: {"0": 4, "1": 6}}]
     assert told[0]["actor"] and told[0]["reason"] == "to try"
     assert json.loads(told[0]["before"]) == {topic: {"0": 4, "1": 6}}
+    begun = acted(stack, "offsets.reset.begun", group)
+    assert [(event["before"], event["after"]) for event in begun] == [(event["before"], event["after"]) for event in told]
+
+
+def test_what_cannot_be_told_is_not_done(stack, readers):
+    topic, group = readers
+
+    with no_room(stack, "shop.ops.v1"):
+        done = stack.run_tradewind("groups", "reset", group, "--all-topics", "--to-earliest", "--execute")
+
+    assert done.returncode == 3 and "nothing was done, because shop.ops.v1: " in done.stderr
+    assert planned(stack, group, "--all-topics", "--to-current") == {(topic, 0): 4, (topic, 1): 6}
+    assert acted(stack, "offsets.reset.begun", group) == []
 
 
 def test_a_group_of_a_stranger_is_listed_with_its_lag(stack, readers):
@@ -169,7 +182,11 @@ def test_every_part_set_back_to_the_beginning_applies_nothing_twice(shop):
     before = seen_of(shop, order)
 
     stop_all(stack)
+    stack.stop("catalog")  # and with it the last part that could tell of anything
+    told = len(acted(stack, "offsets.reset", "payment"))
     stack.tradewind("groups", "reset", *PARTS, "--all-topics", "--to-earliest", "--execute")
+    assert len(acted(stack, "offsets.reset", "payment")) == told + 1
+    stack.start("catalog")
     start_all(stack)
     for part in PARTS:
         stack.wait_until(lambda part=part: duplicates(stack, part) > 0, what=f"{part} reading again")

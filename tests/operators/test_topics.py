@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from groups import acted
+from groups import acted, no_room
 
 LETTERS = "shop.orders.v1.fraud.dlq"  # any topic whose settings harm nobody for a while
 
@@ -48,6 +48,41 @@ def test_a_setting_that_drifted_is_found_shown_and_put_back(stack, admin):
     told = acted(stack, "topics.apply", LETTERS)[-1]
     assert told["actor"] and told["reason"] == "letters were about to vanish"
     assert (json.loads(told["before"]), json.loads(told["after"])) == ({"retention.ms": "60000"}, {"retention.ms": "-1"})
+    begun = acted(stack, "topics.apply.begun", LETTERS)[-1]
+    assert (begun["before"], begun["after"], begun["reason"]) == (told["before"], told["after"], told["reason"])
+
+
+def declared_alone(stack, folder, **settings):
+    """A file that declares one topic, as it is declared, but for these settings."""
+    topic = [topic for topic in stack.tradewind("topics", "list", "--json") if topic["topic"] == LETTERS][0]
+    topic["settings"] |= settings
+    path = folder / "topics.json"
+    path.write_text(json.dumps([topic]))
+    return path
+
+
+def test_what_the_broker_refuses_is_told_as_failed(stack, admin, tmp_path):
+    path = declared_alone(stack, tmp_path, **{"retention.ms": "soon"})
+
+    done = stack.run_tradewind("topics", "apply", "--file", path)
+
+    assert done.returncode not in (0, 1), done.stdout
+    failed = acted(stack, "topics.apply.failed", LETTERS)[-1]
+    assert json.loads(failed["after"])["error"] in done.stderr
+    assert setting(admin, LETTERS, "retention.ms") == "-1"
+
+
+def test_a_change_that_cannot_be_told_is_not_made(stack, admin, tmp_path):
+    path = declared_alone(stack, tmp_path)
+    set_behind_our_back(admin, LETTERS, **{"retention.ms": "60000"})
+
+    with no_room(stack, "shop.ops.v1"):
+        done = stack.run_tradewind("topics", "apply", "--file", path)
+
+    assert done.returncode == 3 and "nothing was done, because shop.ops.v1: " in done.stderr
+    assert setting(admin, LETTERS, "retention.ms") == "60000"
+    stack.tradewind("topics", "apply")
+    assert setting(admin, LETTERS, "retention.ms") == "-1"
 
 
 @pytest.mark.parametrize("partitions_wanted, reason", [("24", "its key's hash"), ("7", "takes no partitions away")])
