@@ -22,6 +22,7 @@ struct restoring {
     const struct command *command;
     const char *because;
     bool as_json, dry_run;
+    bool is_there; /* all of it, already */
     struct archive archive;
     struct restore restore;
     struct restore_mark mark;
@@ -122,6 +123,7 @@ static enum err_kind make_topics(struct restoring *restoring, struct err *err)
                : kind;
 }
 
+/* Empty, or begun by a restore that goes on, or ended by one that did not come to say so. */
 static enum err_kind check_empty(struct restoring *restoring, struct err *err)
 {
     const struct restore_lane *held;
@@ -132,6 +134,12 @@ static enum err_kind check_empty(struct restoring *restoring, struct err *err)
     held = restore_first_held(&restoring->restore);
     if (held == NULL || restoring->mark.found)
         return ERR_OK;
+    if (restore_may_be_whole(&restoring->restore)) {
+        kind = restore_compare(&restoring->restore, true, err);
+        restoring->is_there = kind == ERR_OK;
+        if (kind != ERR_REJECT)
+            return kind;
+    }
     return err_set(err, ERR_REJECT,
                    "%s/%" PRId32 " holds %" PRId64 " records: restore goes into empty topics only",
                    held->place->topic, held->place->partition, held->high - held->low);
@@ -143,10 +151,9 @@ static enum err_kind begin(struct restoring *restoring, struct err *err)
 {
     struct restore_mark *mark = &restoring->mark;
 
-    restoring->restore.own_run = mark->run;
     if (mark->found)
         return ERR_OK;
-    restoring->restore.own_run = mark->run = tell_new_run(&restoring->arena);
+    mark->run = tell_new_run(&restoring->arena);
     mark->actor = ops_actor();
     mark->because = restoring->because;
     mark->time_us = clock_utc_us();
@@ -237,6 +244,27 @@ static enum err_kind prepare(struct restoring *restoring, const char *folder, st
 
 /* --- The call --------------------------------------------------------------------------------- */
 
+static void report_people(struct restoring *restoring)
+{
+    const char *records = out_count(&restoring->arena, archive_records(&restoring->archive));
+    const char *folder = restoring->archive.folder;
+
+    if (restoring->is_there)
+        printf("%s: already restored, verified: its %s records lie in %zu topics, each as in the "
+               "archive; nothing was done\n",
+               folder, records, restoring->topic_count);
+    else
+        printf("%s: %s records %s %zu topics, of which %zu were not there%s\n", folder, records,
+               restoring->dry_run ? "would be restored into" : "restored into",
+               restoring->topic_count, restoring->made_topics,
+               restoring->dry_run ? "; nothing was done"
+                                  : "; read back, each is as in the archive");
+    if (restoring->restore.zero_times > 0)
+        printf("%" PRId64 " records without a time (1970-01-01T00:00:00Z) have one that is a "
+               "millisecond later\n",
+               restoring->restore.zero_times);
+}
+
 static void report(struct restoring *restoring)
 {
     int64_t records = archive_records(&restoring->archive);
@@ -244,20 +272,17 @@ static void report(struct restoring *restoring)
     struct json_writer json = {.out = &text};
 
     if (!restoring->as_json) {
-        printf("%s: %s records %s %zu topics, of which %zu were not there%s\n",
-               restoring->archive.folder, out_count(&restoring->arena, records),
-               restoring->dry_run ? "would be restored into" : "restored into",
-               restoring->topic_count, restoring->made_topics,
-               restoring->dry_run ? "; nothing was done"
-                                  : "; read back, each is as in the archive");
+        report_people(restoring);
         return;
     }
     json_object_start(&json);
     json_member_str(&json, "archive", restoring->archive.folder);
     json_member_bool(&json, "dry_run", restoring->dry_run);
     json_member_bool(&json, "went_on", restoring->mark.found);
+    json_member_bool(&json, "already", restoring->is_there);
     json_member_int64(&json, "records", records);
     json_member_int64(&json, "sent", restoring->restore.sent);
+    json_member_int64(&json, "zero_times", restoring->restore.zero_times);
     json_member_int64(&json, "topics", (int64_t)restoring->topic_count);
     json_member_int64(&json, "topics_missing", (int64_t)restoring->made_topics);
     json_member_str(&json, "sha256", restoring->archive.seal);
@@ -278,7 +303,7 @@ static int run(struct restoring *restoring, const char *folder)
     if (sodium_init() < 0)
         return args_refuse(restoring->command, "libsodium does not start");
     kind = prepare(restoring, folder, &err);
-    if (kind == ERR_OK && !restoring->dry_run)
+    if (kind == ERR_OK && !restoring->dry_run && !restoring->is_there)
         kind = restore_all(restoring, &err);
     if (kind != ERR_OK)
         return ops_failed(restoring->command, &err);

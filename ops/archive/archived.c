@@ -44,11 +44,11 @@ static enum err_kind put_headers(struct buf *out, const rd_kafka_message_t *mess
     return ERR_OK;
 }
 
-enum err_kind archived_write(struct buf *out, const rd_kafka_message_t *message, int64_t offset,
-                             struct err *err)
+enum err_kind archived_write(struct buf *out, const rd_kafka_message_t *message,
+                             struct archived_at at, struct err *err)
 {
-    wire_put_long(out, offset);
-    wire_put_long(out, rd_kafka_message_timestamp(message, NULL));
+    wire_put_long(out, at.offset);
+    wire_put_long(out, at.time_ms);
     put_optional(out, message->key, message->key_len);
     put_optional(out, message->payload, message->len);
     return put_headers(out, message, err);

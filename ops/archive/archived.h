@@ -22,12 +22,20 @@ struct archived {
     struct view bytes;      /* all of it, as it lies in the file */
 };
 
+/* The client library takes a time stamp of 0 for none and sets the present time: such a record
+ * comes back with the next one. */
+#define ARCHIVED_ZERO_COMES_BACK_AS_MS 1
+
+struct archived_at {
+    int64_t offset, time_ms;
+};
+
 /**
- * Append a message's archived form.
+ * Append a message's archived form, as if it lay there and then.
  * Errors  ERR_REJECT: the name of a header is not UTF-8, which no Kafka client may write
  */
-enum err_kind archived_write(struct buf *out, const rd_kafka_message_t *message, int64_t offset,
-                             struct err *err);
+enum err_kind archived_write(struct buf *out, const rd_kafka_message_t *message,
+                             struct archived_at at, struct err *err);
 
 /** The next record under the cursor, as views. False: it is none; the cursor says why. */
 bool archived_read(struct archived *out, struct cursor *cursor);

@@ -193,10 +193,11 @@ static enum err_kind add(struct making *making, struct lane *lane, struct err *e
 static enum err_kind take(struct making *making, struct lane *lane,
                           const rd_kafka_message_t *message, struct err *err)
 {
+    const struct archived_at at = {message->offset, rd_kafka_message_timestamp(message, NULL)};
     struct err why;
 
     buf_reset(&making->record);
-    if (archived_write(&making->record, message, message->offset, &why) != ERR_OK)
+    if (archived_write(&making->record, message, at, &why) != ERR_OK)
         return err_set(err, ERR_REJECT, "%s/%" PRId32 ", offset %" PRId64 ": %s", lane->topic,
                        lane->partition, message->offset, why.text);
     if (lane->checks_last)

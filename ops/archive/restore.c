@@ -82,6 +82,18 @@ const struct restore_lane *restore_first_held(const struct restore *restore)
     return NULL;
 }
 
+bool restore_may_be_whole(const struct restore *restore)
+{
+    for (size_t i = 0; i < restore->archive->place_count; i++) {
+        const struct restore_lane *lane = &restore->lanes[i];
+        int64_t more = lane->high - lane->low - lane->place->count.records;
+
+        if (more < 0 || (more > 0 && topic_from_name(lane->place->topic) != TOPIC_OPS))
+            return false;
+    }
+    return true;
+}
+
 /* --- Comparing -------------------------------------------------------------------------------- */
 
 struct comparing {
@@ -91,29 +103,41 @@ struct comparing {
     struct buf record;
 };
 
-/* The record by which this restore tells itself: it lies behind all of the archive. */
-static bool is_own(const struct restore *restore, const char *topic, struct view bytes)
+/* A record by which an archive or a restore tells itself: it may lie behind all of the archive. */
+static bool is_telling(const char *topic, struct view bytes)
 {
-    AUTO(buf_clear) struct buf source = {0};
+    const struct view teller = VIEW_LITERAL(TELLER_ARCHIVE "/");
     struct cursor cursor = cursor_over(bytes);
     struct archived_headers headers;
     struct archived record;
     struct envelope envelope;
 
-    if (restore->own_run == NULL || topic_from_name(topic) != TOPIC_OPS ||
-        !archived_read(&record, &cursor))
+    if (topic_from_name(topic) != TOPIC_OPS || !archived_read(&record, &cursor))
         return false;
     archived_headers(&headers, &record);
-    buf_printf(&source, TELLER_ARCHIVE "/%s", restore->own_run);
     return envelope_read(&envelope, TOPIC_OPS, archived_next_header, &headers, NULL) == ERR_OK &&
-           view_equal(envelope.source, buf_view(&source));
+           envelope.source.size > teller.size &&
+           view_equal(view_of(envelope.source.data, teller.size), teller);
+}
+
+/* The message as it lay when it was archived. */
+static struct archived_at at_before(struct restore *restore, const struct archived *want,
+                                    const rd_kafka_message_t *message)
+{
+    struct archived_at at = {want->offset, rd_kafka_message_timestamp(message, NULL)};
+
+    if (want->time_ms == 0 && at.time_ms == ARCHIVED_ZERO_COMES_BACK_AS_MS) {
+        at.time_ms = 0;
+        restore->zero_times++;
+    }
+    return at;
 }
 
 static enum err_kind compare_record(struct comparing *comparing, struct restore_lane *lane,
                                     const rd_kafka_message_t *message, struct err *err)
 {
     const struct archive_place *place = lane->place;
-    struct archived want = {0};
+    struct archived want = {.time_ms = -1};
     enum err_kind kind;
     bool end = true;
 
@@ -122,10 +146,11 @@ static enum err_kind compare_record(struct comparing *comparing, struct restore_
         stop_walking(lane);
     buf_reset(&comparing->record);
     if (kind == ERR_OK)
-        kind = archived_write(&comparing->record, message, end ? 0 : want.offset, err);
+        kind = archived_write(&comparing->record, message,
+                              at_before(comparing->restore, &want, message), err);
     if (kind != ERR_OK)
         return kind;
-    if (end && is_own(comparing->restore, place->topic, buf_view(&comparing->record)))
+    if (end && is_telling(place->topic, buf_view(&comparing->record)))
         return ERR_OK;
     if (end)
         return err_set(err, ERR_REJECT,
@@ -214,6 +239,7 @@ enum err_kind restore_compare(struct restore *restore, bool whole, struct err *e
     enum err_kind kind = restore_look(restore, err);
     size_t count;
 
+    restore->zero_times = 0;
     for (size_t i = 0; i < restore->archive->place_count; i++)
         comparing.total += restore->lanes[i].high - restore->lanes[i].low;
     for (size_t i = 0; i < restore->archive->place_count && kind == ERR_OK; i += count) {

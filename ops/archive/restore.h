@@ -26,9 +26,9 @@ struct restore {
     struct restore_lane *lanes; /* one for each place of the archive */
     void (*say)(void *context, const char *what, int64_t done, int64_t total);
     void *context;
-    const char *own_run; /* the run whose record may lie behind the archive's; NULL: none */
     int64_t sent;
-    struct err err; /* of a callback */
+    int64_t zero_times; /* records that came back with ARCHIVED_ZERO_COMES_BACK_AS_MS */
+    struct err err;     /* of a callback */
     enum err_kind kind;
 };
 
@@ -39,6 +39,8 @@ void restore_clear(struct restore *restore);
 enum err_kind restore_look(struct restore *restore, struct err *err);
 /** The first partition that holds records; NULL: all are empty. */
 const struct restore_lane *restore_first_held(const struct restore *restore);
+/** As many records are there as a restore leaves: comparing them is worth it. */
+bool restore_may_be_whole(const struct restore *restore);
 /**
  * Compare what lies in the topics with the archive's first records.
  * whole   it has to be all of the archive

@@ -51,11 +51,12 @@ static rd_kafka_resp_err_t produce(rd_kafka_t *client, struct restore_lane *lane
                                    const struct archived *record)
 {
     rd_kafka_headers_t *headers = headers_of(record);
+    int64_t time_ms = record->time_ms != 0 ? record->time_ms : ARCHIVED_ZERO_COMES_BACK_AS_MS;
     rd_kafka_resp_err_t code = rd_kafka_producev(
         client, RD_KAFKA_V_TOPIC(lane->place->topic), RD_KAFKA_V_PARTITION(lane->place->partition),
         RD_KAFKA_V_KEY(record->key.data, record->key.size),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value.data, record->value.size),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_TIMESTAMP(record->time_ms),
+        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_TIMESTAMP(time_ms),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(lane), RD_KAFKA_V_END);
 
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
