@@ -117,6 +117,19 @@ class Stack:
         self.is_whole = False
         os.kill(self.pid(program), signal.SIGKILL)
 
+    def kill_frozen(self, program, pid):
+        """kill -9 of a program that is frozen and is not started again. Gives a function that waits until all know of it."""
+        stopping = subprocess.Popen([COMMAND, "stop", program], env=self.environment)
+        # Frozen, it does not hear the process manager, which will not start it again once it has asked it to leave.
+        self.wait_until(lambda: self._is_asked_to_leave(pid), what=f"{program} being asked to leave")
+        os.kill(pid, signal.SIGKILL)
+        return stopping.wait
+
+    @staticmethod
+    def _is_asked_to_leave(pid):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return int(status.split("ShdPnd:")[1].split()[0], 16) & 1 << signal.SIGTERM - 1
+
     def freeze(self, program):
         """SIGSTOP: from outside it looks like a machine that has gone away. Gives the pid for thaw."""
         self.is_whole = False
