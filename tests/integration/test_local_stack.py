@@ -95,3 +95,16 @@ def test_the_page_of_mails_is_for_people(stack):
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "taken, none delivered" in page.text
+
+
+def test_a_stack_that_is_ended_by_several_at_once_ends_without_a_complaint(stack):
+    import subprocess
+
+    from local_stack import COMMAND
+
+    stack.is_whole = False
+    ending = [subprocess.Popen([COMMAND, "down"], env=stack.environment, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    complaints = [process.communicate()[1] for process in ending]
+
+    assert ([process.returncode for process in ending], complaints) == ([0] * 4, [""] * 4)
+    stack.whole()

@@ -71,12 +71,19 @@ def orphans(layout):
     return found
 
 
+def _send(pid, sign):
+    try:
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        pass  # it has ended, or somebody else has ended it
+
+
 def end_orphans(layout):
     for sign, seconds in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
         pids = orphans(layout)
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-            os.kill(pid, sign)
+            _send(pid, signal.SIGCONT)
+            _send(pid, sign)
         deadline = time.monotonic() + seconds
         while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -122,7 +122,12 @@ class Supervisor:
     def is_running(self):
         try:
             state = self.rpc.getIdentification()
-        except OSError:
+        except (OSError, http.client.HTTPException):
+            return False
+        except xmlrpc.client.Fault as fault:
+            if "SHUTDOWN_STATE" not in fault.faultString:
+                raise StackError(f"supervisord: {fault.faultString}") from None
+            self._wait_for_end(self._pid())  # somebody else ends it
             return False
         if state != str(self.layout.state):
             raise StackError(
@@ -181,13 +186,37 @@ class Supervisor:
             raise StackError(f"{name}: {fault.faultString}") from None
 
     def shutdown(self):
-        # Frozen programs (SIGSTOP) would not hear that they should stop.
+        """Also when somebody else does at the same moment."""
+        pid = self._pid()
+        try:
+            self._thaw()
+            self.rpc.shutdown()
+        except (OSError, http.client.HTTPException):
+            pass  # it has gone meanwhile
+        except xmlrpc.client.Fault as fault:
+            if "SHUTDOWN_STATE" not in fault.faultString:
+                raise StackError(f"supervisord: {fault.faultString}") from None
+        self._wait_for_end(pid)
+
+    def _thaw(self):
+        """Frozen programs (SIGSTOP) would not hear that they should stop."""
         for info in self.processes().values():
-            if info["pid"]:
-                os.kill(info["pid"], signal.SIGCONT)
-        pid = self.rpc.getPID()
-        self.rpc.shutdown()
-        wait_until(lambda: not alive(pid), 60, f"supervisord (pid {pid}) does not stop")
+            try:
+                if info["pid"]:
+                    os.kill(info["pid"], signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+
+    def _pid(self):
+        """The process manager's; None when there is none."""
+        try:
+            return int((self.layout.run / "supervisord.pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    @staticmethod
+    def _wait_for_end(pid):
+        wait_until(lambda: pid is None or not alive(pid), 60, f"supervisord (pid {pid}) does not stop")
 
 
 def alive(pid):
