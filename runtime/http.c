@@ -279,12 +279,41 @@ static void answer_too_slow(evutil_socket_t fd)
     shutdown(fd, SHUT_RDWR); /* evhttp reads the end of it and lets go */
 }
 
+/* evhttp's own, which ours stands before. */
+static bufferevent_event_cb evhttp_on_event;
+
+/* HTTP thread: evhttp closes a connection on which nothing has come for HTTP_IDLE_MS without a
+ * word. Between two requests that is right; a client in the middle of one is told. */
+static void on_event(struct bufferevent *connection, short what, void *context)
+{
+    if (what == (BEV_EVENT_READING | BEV_EVENT_TIMEOUT) &&
+        http_reading_is_under_way(&serving->readings, connection))
+        answer_too_slow(bufferevent_getfd(connection));
+    evhttp_on_event(connection, what, context);
+}
+
+/* evhttp names its callbacks anew for each request. */
+static void stand_before(struct bufferevent *connection)
+{
+    bufferevent_data_cb on_read, on_write;
+    bufferevent_event_cb on_other;
+    void *context;
+
+    bufferevent_getcb(connection, &on_read, &on_write, &on_other, &context);
+    if (on_other == NULL || on_other == on_event)
+        return;
+    evhttp_on_event = on_other;
+    bufferevent_setcb(connection, on_read, on_write, on_event, context);
+}
+
 /* HTTP thread: bytes came in on the connection, or were taken by evhttp. */
 static void on_bytes(struct evbuffer *buffer, const struct evbuffer_cb_info *info, void *context)
 {
     struct bufferevent *connection = context;
 
     (void)buffer;
+    if (info->n_added > 0)
+        stand_before(connection);
     if (info->n_added > 0 && http_reading_note(&serving->readings, connection,
                                                clock_monotonic_ms()) == HTTP_READING_TOO_SLOW)
         answer_too_slow(bufferevent_getfd(connection));

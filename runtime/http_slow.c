@@ -74,6 +74,11 @@ bool http_reading_end(struct http_readings *readings, const void *connection)
     return is_late;
 }
 
+bool http_reading_is_under_way(const struct http_readings *readings, const void *connection)
+{
+    return find(readings, connection) != NULL;
+}
+
 size_t http_reading_count(const struct http_readings *readings)
 {
     return HASH_COUNT(readings->first);

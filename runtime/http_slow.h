@@ -43,6 +43,8 @@ enum http_reading_state http_reading_note(struct http_readings *readings, const 
                                           int64_t now_ms);
 /** The request is there, whole. True when it was too slow. */
 bool http_reading_end(struct http_readings *readings, const void *connection);
+/** Part of a request is there, and not all of it. */
+bool http_reading_is_under_way(const struct http_readings *readings, const void *connection);
 /** Requests that are being read. */
 size_t http_reading_count(const struct http_readings *readings);
 

@@ -147,6 +147,14 @@ def test_slow_requests_are_given_up(stack):
         assert " 408 " in slow_body.result()
 
 
+def fall_silent(address, head):
+    """Send a part of a body and nothing more; gives what comes back."""
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=120) as connection:
+        connection.sendall(f"{head}Content-Length: 100\r\n\r\nabc".encode())
+        return connection.recv(4000).decode()
+
+
 def drip(address, head, first, whole=100_000):
     """Send the beginning of a body, and then a byte every half second; gives what comes back, once something does."""
     host, _, port = address.rpartition(":")
@@ -160,8 +168,9 @@ def drip(address, head, first, whole=100_000):
     return "a minute went by"
 
 
-def test_a_body_that_comes_in_drips_is_given_up(stack):
-    """The door times the headers and what of a body fits its buffer; the rest is timed by the part, from the first byte on."""
+def test_a_body_that_does_not_come_to_its_end_is_given_up(stack):
+    """The door times the headers and what of a body fits its buffer; the rest is timed by the part, from the first byte on.
+    A client that falls silent is told, as one that drips is."""
     door, part = stack.settings["TRADEWIND_DOOR"].removeprefix("http://"), stack.settings["TRADEWIND_ORDERS_HTTP"]
     head = (
         "POST /orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -170,6 +179,7 @@ def test_a_body_that_comes_in_drips_is_given_up(stack):
 
     with ThreadPoolExecutor() as at_once:
         answers = [at_once.submit(drip, door, head, 40_000), at_once.submit(drip, part, head, 1)]
+        answers.append(at_once.submit(fall_silent, part, head))
 
         for answer in answers:
             assert answer.result().startswith("HTTP/1.1 408 ")
