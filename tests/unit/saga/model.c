@@ -47,7 +47,8 @@ struct world {
     uint8_t units_held, units_sold;
     uint8_t money_held, money_taken;
     uint8_t captures, refusals, refunds; /* in the provider's book */
-    uint8_t nudged, reminders_due, hurries_due, hurries;
+    uint8_t nudged, reminders_due;
+    uint8_t hurries_owed; /* 1 while payment is reminded and a call is out */
     uint8_t published[EVENT_COUNT];
 };
 
@@ -241,7 +242,7 @@ static void act(struct search *search, struct world *world, enum saga_action act
         call(search, world, action);
         break;
     case ACTION_HURRY:
-        world->hurries++;
+        world->hurries_owed--;
         break;
     case ACTION_NOTHING:
     case ACTION_REMEMBER:
@@ -309,9 +310,8 @@ static void step_part(struct search *search, struct world world, enum saga_part 
     if (trigger == TRIGGER_ORDER_REMINDED && state == SAGA_STATE_NONE &&
         step->publishes == EVENT_NONE && world.call == ACTION_NOTHING)
         problem(search, "%s is asked again and says nothing", saga_part_name(part));
-    if (world.hurries != world.hurries_due)
-        problem(search, "the provider is hurried %d times, want %d", world.hurries,
-                world.hurries_due);
+    if (world.hurries_owed != 0)
+        problem(search, "the provider is not asked again once where its answer is owed");
     arrive(search, &world, part, verb, saga_trigger_name(trigger));
 }
 
@@ -375,7 +375,7 @@ static void see(struct search *search, struct world world, enum saga_part part,
         step_part(search, world, part, trigger, GUARD_SCORE_REACHED, verb);
     } else {
         if (part == PART_PAYMENT && type == EVENT_ORDER_REMINDED)
-            world.hurries_due += world.call != ACTION_NOTHING;
+            world.hurries_owed = world.call != ACTION_NOTHING;
         step_part(search, world, part, trigger, GUARD_ALWAYS, verb);
     }
 }
