@@ -247,7 +247,7 @@ static void see(struct group_look *look, const rd_kafka_message_t *message)
         look->done = true;
     } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (message->offset < look->until) {
-            number = kafka_record_number(message, look->writer, message->partition);
+            number = kafka_record_number(message, look->writer);
             look->highest = number > look->highest ? number : look->highest;
             if (look->time_ms < 0)
                 look->time_ms = rd_kafka_message_timestamp(message, NULL);

@@ -442,14 +442,13 @@ static const char *where(struct world *world, const struct record *record)
         .data;
 }
 
-/* Is its number one of the stream in whose partition it lies? The shard of ops events is none of the
- * topic's partitions. */
+/* Is its number one of the stream in whose partition it lies? */
 static bool is_numbered_here(const struct record *record)
 {
     const struct envelope *envelope = &record->envelope;
 
     return envelope->number > 0 && envelope->source.size > 0 &&
-           (record->topic == TOPIC_OPS || envelope->shard == record->partition);
+           envelope->shard == record->partition;
 }
 
 void world_feed(struct world *world, const struct record *record, uint64_t fingerprint)

@@ -320,8 +320,7 @@ static bool judge(struct intake *intake, struct lane *lane, struct intake_record
     int64_t offset = record->message->offset;
 
     metric_add(&read_total, 1);
-    record->number = kafka_record_number(record->message, intake->options.sources[record->topic],
-                                         record->partition);
+    record->number = kafka_record_number(record->message, intake->options.sources[record->topic]);
     if (record->number == 0) {
         receiver_read_unnumbered(&lane->receiver, offset);
         if (offset < lane->strangers_from)

@@ -201,7 +201,7 @@ static bool is_of(struct view text, const char *source)
            (text.size == size || text.data[size] == '/');
 }
 
-uint64_t kafka_record_number(const rd_kafka_message_t *message, const char *source, int32_t shard)
+uint64_t kafka_record_number(const rd_kafka_message_t *message, const char *source)
 {
     rd_kafka_headers_t *headers;
     struct view id;
@@ -210,9 +210,9 @@ uint64_t kafka_record_number(const rd_kafka_message_t *message, const char *sour
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return 0;
     id = header_of(headers, "ce_id");
-    if (!take_last(&id, &number) || number < 1 || !take_last(&id, &place) || place != shard ||
-        !is_of(id, source) || !view_to_int64(header_of(headers, "ce_sequence"), &sequence) ||
-        sequence != number)
+    if (!take_last(&id, &number) || number < 1 || !take_last(&id, &place) ||
+        place != message->partition || !is_of(id, source) ||
+        !view_to_int64(header_of(headers, "ce_sequence"), &sequence) || sequence != number)
         return 0;
     return (uint64_t)number;
 }

@@ -41,11 +41,12 @@ enum err_kind kafka_open_producer(rd_kafka_t **out, const char *brokers,
 enum err_kind kafka_err_kind(rd_kafka_resp_err_t code);
 
 /**
- * The number of a record in the sequence of a source ("orders": also of its ledgers, as in
- * "inventory/main") and shard: the last of its ce_id "orders/7/42", said again by ce_sequence. 0:
- * it has none there. What somebody has copied from another shard or topic takes nobody's number.
+ * The number of a record in the sequence that source ("orders"; of a ledger, "inventory/main", the
+ * part is enough) has in this partition: the last of its ce_id "orders/7/42", said again by
+ * ce_sequence. 0: it has none here. What somebody has copied from another partition or topic takes
+ * nobody's number.
  */
-uint64_t kafka_record_number(const rd_kafka_message_t *message, const char *source, int32_t shard);
+uint64_t kafka_record_number(const rd_kafka_message_t *message, const char *source);
 
 /** Append the headers of a message as a header block (runtime/headers.h). */
 void kafka_headers_to_block(const rd_kafka_message_t *message, struct buf *out);

@@ -16,7 +16,7 @@ struct seen {
 static bool note_number(void *context, const rd_kafka_message_t *message)
 {
     const struct seen *seen = context;
-    uint64_t number = kafka_record_number(message, seen->source, message->partition);
+    uint64_t number = kafka_record_number(message, seen->source);
 
     if (number > seen->highest[message->partition])
         seen->highest[message->partition] = number;

@@ -42,8 +42,7 @@ static bool note_number(void *context, const rd_kafka_message_t *message)
 {
     struct read_back *back = context;
     size_t i = index_of(back, message->partition);
-    uint64_t number = kafka_record_number(message, relay_source_of(back->relay, back->shards[i]),
-                                          back->shards[i]);
+    uint64_t number = kafka_record_number(message, relay_source_of(back->relay, back->shards[i]));
 
     if (number > 0)
         number_run_read(&back->runs[i], number, message->offset);

@@ -209,7 +209,7 @@ static void keep_position(struct log_place *place)
 static enum err_kind judge(struct log_reader *reader, struct log_place *place,
                            const rd_kafka_message_t *message, bool *taken, struct err *err)
 {
-    uint64_t number = kafka_record_number(message, topic_writer(place->topic), place->partition);
+    uint64_t number = kafka_record_number(message, topic_writer(place->topic));
     enum err_kind kind = check_first(place, number, err);
 
     *taken = false;

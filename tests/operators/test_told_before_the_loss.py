@@ -22,6 +22,22 @@ def test_a_part_whose_database_was_lost_goes_on_behind_what_it_has_told(shop):
     assert last(stack, shard) == told + 1
 
 
+def test_what_was_told_is_not_told_again_at_the_next_start(shop):
+    stack = shop.stack
+    letter = drop_one(stack, "payment")
+    stack.wait_until(lambda: told_of(stack, "payment", letter), what="the action being told")
+    before = len(read_back(stack)), len(stack.log_lines("payment", "log_tail_lost"))
+
+    stack.restart("payment")
+
+    stack.wait_until(lambda: len(read_back(stack)) > before[0], what="payment having read back what it told")
+    assert len(stack.log_lines("payment", "log_tail_lost")) == before[1]
+
+
+def read_back(stack):
+    return [line for line in stack.log_lines("payment", "relay_read_back") if line["topic"] == "shop.ops.v1"]
+
+
 def drop_one(stack, part):
     """Set a record aside in the part, and drop it."""
     letter = set_aside(stack, part, "shop.orders.v1", 7)
