@@ -53,10 +53,20 @@ def records(running_stack):
         wait_for_state(stack, order, "closed")
     wait_for_state(stack, orders[0], "fulfilled")
     stack.wait_until(lambda: stack.mails(order=last)["count"] >= 3, 60, "the mails of the last order")
+    ask_again(stack, run)
     assert stack.http("DELETE", f"/products/{run}B", role="service").ok
     stack.wait_until(lambda: "product.withdrawn" in types(stack.consume("shop.products.v1")), 30, "the withdrawal")
     stack.wait_until(lambda: "ops.acted" in types(stack.consume("shop.ops.v1")), 30, "the operator's cancellation")
     return stack.consume(*TOPICS)
+
+
+def ask_again(stack, run):
+    """An operator nudges an order that waits."""
+    stack.stop("fraud")
+    waits = place(stack, run, "tok_approve", 3)
+    assert stack.http("POST", f"/orders/{waits}/nudge", role="operator").status_code == 202
+    stack.start("fraud")
+    wait_for_state(stack, waits, "fulfilled")
 
 
 def place(stack, run, token, quantity):
