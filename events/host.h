@@ -1,6 +1,6 @@
 /* The running part, as its own files see it: part.c starts and stops it, worker.c makes units of
- * work, unit.c is what the hooks see of one,
- * health.c says how it is. Parts include events/part.h, never this. */
+ * work, unit.c is what the hooks see of one, health.c says how it is. Parts include events/part.h,
+ * never this. */
 #ifndef TRADEWIND_EVENTS_HOST_H
 #define TRADEWIND_EVENTS_HOST_H
 

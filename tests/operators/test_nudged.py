@@ -3,11 +3,10 @@ service says the order in full once more, and it goes on. Whatever is decided st
 
 import getpass
 import json
-import os
 import re
-import shutil
 
 import pytest
+import schemas
 from replays import equal
 
 VERDICTS = ("inventory", "payment", "fraud")
@@ -39,19 +38,10 @@ def waits_for(stack, order):
 def deaf_shop(shop):
     """The three parts run with a list of schemas that does not have order.created."""
     stack = shop.stack
-    folder = stack.state / "deaf-schemas"
-    shutil.copytree(stack.settings["TRADEWIND_SCHEMAS"], folder)
-    lock = json.loads((folder / "ids.lock").read_text())
-    lock["schemas"] = [row for row in lock["schemas"] if row["type"] != "order.created"]
-    (folder / "ids.lock").write_text(json.dumps(lock))
-    for path, _, names in os.walk(folder):
-        os.chmod(path, 0o755)
-        for name in names:
-            os.chmod(os.path.join(path, name), 0o644)
-    stack.up(settings={f"{part}:TRADEWIND_SCHEMAS": str(folder) for part in VERDICTS})
-    yield shop
-    stack.up(settings={f"{part}:TRADEWIND_SCHEMAS": None for part in VERDICTS})
-    shutil.rmtree(folder)
+    with schemas.without(stack, "order.created") as folder:
+        stack.up(settings={f"{part}:TRADEWIND_SCHEMAS": str(folder) for part in VERDICTS})
+        yield shop
+        stack.up(settings={f"{part}:TRADEWIND_SCHEMAS": None for part in VERDICTS})
 
 
 def letters_of(shop, part, *orders):

@@ -3,11 +3,8 @@ half a minute for the list, then sets the record aside, and what follows for tha
 not wait for ever: their deadline cancels them. The operator drops one of the dead letters, and redrives the other once
 the list is right: both end with nothing away."""
 
-import json
-import os
-import shutil
-
 import pytest
+import schemas
 
 OLD = "payment:TRADEWIND_SCHEMAS"
 DEADLINE = "orders:TRADEWIND_ORDER_DEADLINE_MS"
@@ -16,19 +13,10 @@ DEADLINE = "orders:TRADEWIND_ORDER_DEADLINE_MS"
 @pytest.fixture
 def outdated_shop(shop):
     stack = shop.stack
-    folder = stack.state / "old-schemas"
-    shutil.copytree(stack.settings["TRADEWIND_SCHEMAS"], folder)
-    lock = json.loads((folder / "ids.lock").read_text())
-    lock["schemas"] = [row for row in lock["schemas"] if row["type"] != "order.created"]
-    (folder / "ids.lock").write_text(json.dumps(lock))
-    for path, _, names in os.walk(folder):
-        os.chmod(path, 0o755)
-        for name in names:
-            os.chmod(os.path.join(path, name), 0o644)
-    stack.up(settings={OLD: str(folder), DEADLINE: "3000"})
-    yield shop
-    stack.up(settings={OLD: None, DEADLINE: None})
-    shutil.rmtree(folder)
+    with schemas.without(stack, "order.created") as folder:
+        stack.up(settings={OLD: str(folder), DEADLINE: "3000"})
+        yield shop
+        stack.up(settings={OLD: None, DEADLINE: None})
 
 
 def test_a_dropped_order_created_and_a_late_redrive(outdated_shop):
