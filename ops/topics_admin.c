@@ -180,6 +180,17 @@ static rd_kafka_NewTopic_t *new_topic(const struct declared_topic *topic, struct
     return out;
 }
 
+/* What a cluster answers that is still starting. Replicas are as many as it wants by default, so
+ * that too many for the brokers there are means that brokers are still to come: one that has
+ * started answers before the controller counts it. */
+static bool is_passing(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR ||
+           code == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT ||
+           code == RD_KAFKA_RESP_ERR_NOT_CONTROLLER ||
+           code == RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE;
+}
+
 static enum err_kind read_made(rd_kafka_event_t *event, struct err *err)
 {
     const rd_kafka_topic_result_t **results;
@@ -193,7 +204,8 @@ static enum err_kind read_made(rd_kafka_event_t *event, struct err *err)
         rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
 
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-            return err_set(err, ERR_REJECT, "topic %s: %s", rd_kafka_topic_result_name(results[i]),
+            return err_set(err, is_passing(code) ? ERR_RETRY : ERR_REJECT, "topic %s: %s",
+                           rd_kafka_topic_result_name(results[i]),
                            rd_kafka_topic_result_error_string(results[i]));
     }
     return ERR_OK;

@@ -129,7 +129,7 @@ def run(stack, seed, orders, count, rate=RATE, only=None):
     preload = Preload(folder / "preload", library, struck_by(planned, ("clock_", "died_")))
     network = Network(stack)
     try:
-        stack.up(instances=2, settings=network.settings(), under=preload.under(), wait_s=120)
+        stack.up(instances=2, settings=network.settings(), under=preload.under())
         strikes = Strikes(faults.Bench(stack, network, preload), planned)
         told = under_load(stack, network, strikes, Orders(orders, rate, seed), folder / "promises")
         come_to_rest(stack)

@@ -28,7 +28,7 @@ def watched(running_stack):
     """The stack with each part under valgrind, whose words go to log/PART.memory."""
     state = running_stack.state
     under = {part: f"valgrind {OPTIONS} --log-file={state}/log/{part}.memory" for part in ALL}
-    running_stack.up(under=under, wait_s=180)
+    running_stack.up(under=under)
     yield running_stack
     running_stack.up(under={part: "" for part in ALL})
 
@@ -53,10 +53,10 @@ def test_no_part_misuses_or_loses_memory_on_the_golden_path(watched):
     with ThreadPoolExecutor(8) as pool:
         orders = list(pool.map(lambda _: shop.order((mug, 1), (plate, 2)), range(8)))
     declined = shop.order((mug, 1), token="tok_decline")
-    fulfilled = shop.wait_for_all(orders, "fulfilled", seconds=90)
+    fulfilled = shop.wait_for_all(orders, "fulfilled")
     shop.cancel(orders[0])
-    shop.wait_for(orders[0], "closed", seconds=60)
-    shop.wait_for(declined, "closed", seconds=60)
+    shop.wait_for(orders[0], "closed")
+    shop.wait_for(declined, "closed")
     watched.tradewind("audit", "--wait", "60")
     assert len(fulfilled) == 8
 

@@ -53,5 +53,5 @@ def test_many_at_once_are_placed_asked_for_and_cancelled(shop):
         orders = list(pool.map(work, range(80)))
 
     kept = [order for number, order in enumerate(orders) if number % 4]
-    shop.wait_for_all(kept, "fulfilled", seconds=90)
+    shop.wait_for_all(kept, "fulfilled")
     shop.stack.tradewind("audit", "--wait", "60")

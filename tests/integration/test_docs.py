@@ -55,7 +55,7 @@ def shop(stack):
     assert stack.http("POST", "/products", role="service", json=[product]).ok
     receipt = {"receipt_id": "readme", "sku": "85123A", "quantity": 100}
     assert stack.http("POST", "/stock/receipts", role="service", json=[receipt]).ok
-    stack.wait_until(lambda: stack.http("GET", "/orders/prices/85123A", role="service").ok, 30, "the price")
+    stack.wait_until(lambda: stack.http("GET", "/orders/prices/85123A", role="service").ok, what="the price")
     return stack
 
 

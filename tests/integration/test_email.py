@@ -44,9 +44,9 @@ def told(stack, order):
     return {mail["kind"]: mail for mail in answer.json().get("mails", [])}
 
 
-def wait_for(stack, order, kind, wanted, seconds=30):
+def wait_for(stack, order, kind, wanted):
     stack.wait_until(
-        lambda: told(stack, order).get(kind, {}).get("state") == wanted, seconds, f"{kind} of {order} {wanted}"
+        lambda: told(stack, order).get(kind, {}).get("state") == wanted, what=f"{kind} of {order} {wanted}"
     )
     return told(stack, order)[kind]
 
@@ -109,7 +109,7 @@ def test_while_the_mail_server_is_down_orders_go_on_and_mails_wait(stack):
         stack.start("mails")
 
     for order in orders:
-        wait_for(stack, order, "confirmation", "sent", seconds=60)
+        wait_for(stack, order, "confirmation", "sent")
         assert len(mails(stack, order)) == 1
     assert stack.http("GET", "/parts/email/health", role="operator").status_code == 200
 
@@ -124,7 +124,7 @@ def test_a_mail_that_is_refused_for_now_is_tried_again(stack):
 
     stack.mail_behaviour("accept")
 
-    wait_for(stack, order, "confirmation", "sent", seconds=60)
+    wait_for(stack, order, "confirmation", "sent")
     assert len(mails(stack, order)) == 1
 
 
@@ -134,7 +134,7 @@ def test_a_mail_whose_answer_was_lost_comes_again_under_the_same_id(stack):
     stack.wait_until(lambda: len(mails(stack, order)) >= 1, what="the mail being taken")
     stack.mail_behaviour("accept")
 
-    wait_for(stack, order, "confirmation", "sent", seconds=60)
+    wait_for(stack, order, "confirmation", "sent")
 
     assert {mail["message_id"] for mail in mails(stack, order)} == {f"<confirmation.{order}@example.test>"}
     published = [
@@ -156,7 +156,7 @@ def test_a_killed_part_sends_what_it_owes(stack):
 
     stack.wait_ready("email")
     for order in orders:
-        wait_for(stack, order, "confirmation", "sent", seconds=60)
+        wait_for(stack, order, "confirmation", "sent")
 
 
 def test_an_address_stands_in_no_event_and_in_no_log(stack):

@@ -39,7 +39,7 @@ def records(running_stack):
         json=[{"receipt_id": f"{run}{n}", "sku": f"{run}{n}", "quantity": 50} for n in "AB"],
     )
     for n in "AB":
-        stack.wait_until(lambda: stack.http("GET", f"/orders/prices/{run}{n}", role="service").ok, 60, "the price")
+        stack.wait_until(lambda: stack.http("GET", f"/orders/prices/{run}{n}", role="service").ok, what="the price")
     orders = [
         place(stack, run, "tok_approve", 1),
         place(stack, run, "tok_decline", 1),
@@ -52,11 +52,11 @@ def records(running_stack):
     for order in orders[1:] + [last]:
         wait_for_state(stack, order, "closed")
     wait_for_state(stack, orders[0], "fulfilled")
-    stack.wait_until(lambda: stack.mails(order=last)["count"] >= 3, 60, "the mails of the last order")
+    stack.wait_until(lambda: stack.mails(order=last)["count"] >= 3, what="the mails of the last order")
     ask_again(stack, run)
     assert stack.http("DELETE", f"/products/{run}B", role="service").ok
-    stack.wait_until(lambda: "product.withdrawn" in types(stack.consume("shop.products.v1")), 30, "the withdrawal")
-    stack.wait_until(lambda: "ops.acted" in types(stack.consume("shop.ops.v1")), 30, "the operator's cancellation")
+    stack.wait_until(lambda: "product.withdrawn" in types(stack.consume("shop.products.v1")), what="the withdrawal")
+    stack.wait_until(lambda: "ops.acted" in types(stack.consume("shop.ops.v1")), what="the operator's cancellation")
     return stack.consume(*TOPICS)
 
 
@@ -203,7 +203,7 @@ def test_kcat_reads_the_records_and_their_headers(running_stack, records):
 
 def test_every_event_decodes_with_the_schemas_of_a_registry(running_stack, records):
     """With a registry beside it the shop registers its schemas under the same ids."""
-    running_stack.up(registry=True, wait_s=120)
+    running_stack.up(registry=True)
     try:
         decode_by_registry(running_stack.settings["TRADEWIND_REGISTRY"], records)
     finally:

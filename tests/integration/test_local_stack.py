@@ -19,8 +19,8 @@ def test_a_killed_server_comes_back_with_its_data(stack):
     for server in ("postgres", "mongodb", "mails"):
         before = stack.pid(server)
         stack.kill(server)
-        stack.wait_until(lambda: server_is_back(stack, server, before), 20, f"{server} running again")
-    stack.wait_until(lambda: rows(stack, "SELECT number FROM kept") == [("1",)], 20, "the row being there")
+        stack.wait_until(lambda: server_is_back(stack, server, before), what=f"{server} running again")
+    stack.wait_until(lambda: rows(stack, "SELECT number FROM kept") == [("1",)], what="the row being there")
     stack.sql("orders", "DROP TABLE kept")
 
 

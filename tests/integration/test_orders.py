@@ -70,8 +70,8 @@ def order(stack, order_id):
     return stack.http("GET", f"/orders/{order_id}", role="service").json()
 
 
-def comes_to(stack, order_id, state, seconds=30):
-    stack.wait_until(lambda: order(stack, order_id)["state"] == state, seconds, f"order {order_id} being {state}")
+def comes_to(stack, order_id, state):
+    stack.wait_until(lambda: order(stack, order_id)["state"] == state, what=f"order {order_id} being {state}")
     return order(stack, order_id)
 
 
@@ -350,4 +350,4 @@ def test_one_slow_order_does_not_close_the_shop(stack):
     while time.monotonic() < until:
         assert post(stack, cart()).status_code == 201
         time.sleep(0.5)
-    comes_to(stack, slow, "fulfilled", seconds=90)
+    comes_to(stack, slow, "fulfilled")

@@ -56,8 +56,8 @@ def payment(stack, order_id):
     return answer.json() if answer.status_code == 200 else {"state": None}
 
 
-def ends(stack, order_id, state, seconds=30):
-    stack.wait_until(lambda: order(stack, order_id)["state"] == state, seconds, f"order {order_id} {state}")
+def ends(stack, order_id, state):
+    stack.wait_until(lambda: order(stack, order_id)["state"] == state, what=f"order {order_id} {state}")
 
 
 def cancel(stack, order_id):
@@ -166,7 +166,7 @@ def test_calls_that_find_no_room_in_memory_wait_in_the_table_and_are_made(stack,
         requests.put(f"{provider}/v1/sandbox", json={"down": False}, timeout=5).raise_for_status()
         # The captures that come while authorizations still wait are left to the table too.
         for order_id in order_ids:
-            ends(stack, order_id, "fulfilled", seconds=60)
+            ends(stack, order_id, "fulfilled")
         assert stack.sql("payment", "select count(*) from owed_calls") == [("0",)]
     finally:
         stack.up(settings={"payment:TRADEWIND_PAYMENT_CALLS_IN_MEMORY": None})
@@ -178,7 +178,7 @@ def test_calls_under_way_survive_a_kill_of_the_payment_part(stack, provider):
     stack.wait_until(lambda: payment(stack, order_ids[-1])["state"] == "asking")
     stack.kill("payment")
     for order_id in order_ids:
-        ends(stack, order_id, "fulfilled", seconds=60)
+        ends(stack, order_id, "fulfilled")
         assert booked(provider, order_id) == {"authorize": "done", "capture": "done"}
 
 
@@ -188,7 +188,7 @@ def test_calls_under_way_survive_a_kill_of_the_provider(stack, provider):
     stack.wait_until(lambda: booked(provider, order_ids[-1]) != {})
     stack.kill("provider")
     for order_id in order_ids:
-        ends(stack, order_id, "fulfilled", seconds=60)
+        ends(stack, order_id, "fulfilled")
     stack.wait_ready("provider")
     for order_id in order_ids:
         assert booked(provider, order_id) == {"authorize": "done", "capture": "done"}

@@ -67,7 +67,7 @@ def audited(stack):
         done = stack.run_tradewind("audit", "--json")
         return done if done.returncode == 0 else None
 
-    return stack.wait_until(clean, seconds=60, what="an audit that finds nothing")
+    return stack.wait_until(clean, what="an audit that finds nothing")
 
 
 def places_of(stack, group):

@@ -27,6 +27,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COMMAND = CHECKOUT / "docker" / "local" / "stack"
+PATIENCE_S = 180  # of what must come, but has not promised when; also on a machine that is busy with other things
 QUIET = 2  # the client library complains of a broker that is away only when it gives up
 
 
@@ -60,7 +61,7 @@ class Stack:
             raise Failed(f"stack {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def up(self, *, servers_only=False, registry=False, instances=None, settings=None, under=None, wait_s=60):
+    def up(self, *, servers_only=False, registry=False, instances=None, settings=None, under=None):
         """Start what does not run. settings hold from now on, {"TRADEWIND_X": value} for all parts or
         {"orders:TRADEWIND_X": value} for one; value None forgets one. under is what parts run under from now on,
         {"orders": "valgrind -q"}; "" ends it. Parts of which something changes are started anew."""
@@ -74,7 +75,7 @@ class Stack:
         self.__dict__.pop("settings", None)
         self.is_whole = False
         if not servers_only:
-            self.command("wait", "--timeout", str(wait_s))
+            self.wait_ready()
             self.is_whole = not settings and not under
 
     def whole(self):
@@ -140,8 +141,8 @@ class Stack:
     def thaw(self, pid):
         os.kill(pid, signal.SIGCONT)
 
-    def wait_ready(self, *programs, seconds=60):
-        self.command("wait", "--timeout", str(seconds), *programs)
+    def wait_ready(self, *programs):
+        self.command("wait", "--timeout", str(PATIENCE_S), *programs)
 
     def log(self, program):
         return (self.state / "log" / f"{program}.log").read_text(errors="replace")
@@ -277,12 +278,12 @@ class Stack:
         wants_json = "--json" in arguments if as_json is None else as_json
         return json.loads(done.stdout) if wants_json else done.stdout
 
-    def wait_until(self, holds, seconds=30, what="it"):
+    def wait_until(self, holds, seconds=PATIENCE_S, what="it"):
         """Ask until the answer is true; gives the answer."""
         return wait_until(holds, seconds, what)
 
 
-def wait_until(holds, seconds=30, what="it"):
+def wait_until(holds, seconds=PATIENCE_S, what="it"):
     deadline = time.monotonic() + seconds
     while True:
         answer = holds()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 from local_stack import CHECKOUT
@@ -18,6 +19,19 @@ def replay(stack, part, *options, code=0):
     done = stack.run_tradewind("replay", part, *options, "--json")
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}{done.stderr}"
     return json.loads(done.stdout)
+
+
+def start_slow(stack, part, *options):
+    """One that runs, at an event a second: it ends only when it is killed."""
+    process = subprocess.Popen(
+        [program(), "replay", part, "--rate", "1", *options],
+        env={**os.environ, **stack.settings},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "events" in process.stderr.readline()  # it says how far it is
+    return process
 
 
 def refused(stack, *words, code=2, settings=None):

@@ -70,11 +70,11 @@ class Shop:
     def cancel(self, order):
         return self.ask("POST", f"/orders/{order}/cancel").json()
 
-    def wait_for(self, order, state, seconds=30):
+    def wait_for(self, order, state):
         """Wait until the order is in this state; gives it as GET /orders/{id} tells it."""
-        return self.wait_for_all([order], state, seconds)[0]
+        return self.wait_for_all([order], state)[0]
 
-    def wait_for_all(self, orders, state, seconds=30):
+    def wait_for_all(self, orders, state):
         ended, seen = {}, {}
 
         def all_are():
@@ -88,7 +88,7 @@ class Shop:
 
         what = f"{', '.join(orders[:3])}{'...' if len(orders) > 3 else ''} being {state}"
         try:
-            self.stack.wait_until(all_are, seconds, what)
+            self.stack.wait_until(all_are, what=what)
         except AssertionError as late:
             left = [order for order in orders if order not in ended][:5]
             waits = {order: f"{seen.get(order)}, waits for {self.get(order)['waits_for']}" for order in left}

@@ -4,6 +4,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+SHOWN = 600  # characters of why something failed: enough for the logs' names and what a program said
+
 
 def cases(path):
     for case in ElementTree.parse(path).getroot().iter("testcase"):
@@ -13,6 +15,20 @@ def cases(path):
         yield name, "failed" if broken is not None else "skipped" if skipped else "passed", broken
 
 
+def why(broken):
+    """The reason on one line."""
+    lines = (broken.get("message") or broken.text or "").strip().splitlines()
+    return " / ".join(line.strip() for line in lines)[:SHOWN]
+
+
+def tell(failures):
+    """A reason that many share, such as a stack that did not start, once."""
+    said = {}
+    for name, reason in failures:
+        first = said.setdefault(reason, name)
+        print(f"    FAILED {name}: {reason if first == name else 'as ' + first}")
+
+
 def count(folder):
     """(counts, names of failures) of one stage."""
     counts, failures = {"passed": 0, "failed": 0, "skipped": 0}, []
@@ -20,7 +36,7 @@ def count(folder):
         for name, outcome, broken in cases(path):
             counts[outcome] += 1
             if broken is not None:
-                failures.append((name, (broken.get("message") or broken.text or "").strip().split("\n")[0][:200]))
+                failures.append((name, why(broken)))
     if (folder / "broken").exists() and counts["failed"] == 0:
         counts["failed"] = 1
         failures.append((folder.name, "the stage broke: see above"))
@@ -34,8 +50,7 @@ def main(results):
         print(
             f"  {folder.name:12} {counts['passed']:5} passed {counts['failed']:4} failed {counts['skipped']:4} skipped"
         )
-        for name, message in failures:
-            print(f"    FAILED {name}: {message}")
+        tell(failures)
         for outcome, number in counts.items():
             total[outcome] += number
     print(f"\n{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")

@@ -61,7 +61,7 @@ def test_an_order_that_nobody_heard_of_goes_on(deaf_shop):
     shop, stack = deaf_shop, deaf_shop.stack
     mug, rare = shop.product(stock=10), shop.product(stock=1)
     goes_on, too_many = shop.order((mug, 2)), shop.order((rare, 2))
-    stack.wait_until(lambda: all(letters_of(shop, part, goes_on) for part in VERDICTS), 90, "three dead letters")
+    stack.wait_until(lambda: all(letters_of(shop, part, goes_on) for part in VERDICTS), what="three dead letters")
     waits = waits_for(stack, goes_on)
     assert {part: row["dead_letter"]["reason"] for part, row in waits.items()} == dict.fromkeys(VERDICTS, "unknown_schema")
     drop_what_they_could_not_read(shop, goes_on, too_many)
@@ -98,7 +98,7 @@ def test_a_cancelled_order_that_nobody_heard_of_stays_cancelled(deaf_shop):
     shop, stack = deaf_shop, deaf_shop.stack
     mug = shop.product(stock=10)
     order = shop.order((mug, 2))
-    stack.wait_until(lambda: all(letters_of(shop, part, order) for part in VERDICTS), 90, "three dead letters")
+    stack.wait_until(lambda: all(letters_of(shop, part, order) for part in VERDICTS), what="three dead letters")
     shop.cancel(order)
     stack.tradewind("saga", "nudge", order)
     for part in VERDICTS:
@@ -146,7 +146,7 @@ def test_nudging_all_the_way_changes_nothing_that_is_decided(nudged_at_will):
             assert answer.status_code == 202 or answer.json()["type"].endswith(":waits-for-nobody"), answer.text
         return states == ends
 
-    stack.wait_until(all_ended, 60, "all of them ending")
+    stack.wait_until(all_ended, what="all of them ending")
     nudges = {order: shop.events(order).count("order.reminded") for order in ends}
     assert all(nudges.values()), nudges
     for order in ends:

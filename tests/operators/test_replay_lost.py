@@ -26,7 +26,7 @@ def test_a_part_whose_database_was_lost_comes_back(clean, shop, ends):
     assert answer["lost"] and answer["swapped"]
     clean.wait_ready("payment")
 
-    shop.wait_for_all(orders + late, "fulfilled", 60)
+    shop.wait_for_all(orders + late, "fulfilled")
     for order in orders + late:
         assert [kind for kind, outcome in shop.booked(order) if outcome == "done"] == ["authorize", "capture"]
     equal(clean, "payment")
@@ -48,7 +48,7 @@ def test_all_other_parts_come_back_too(clean, shop):
 
     clean.wait_until(lambda: shop.has_price(mug), what="the order service being back")
     orders += [shop.order((mug, 1)) for _ in range(3)]
-    shop.wait_for_all(orders, "fulfilled", 60)
+    shop.wait_for_all(orders, "fulfilled")
     for part in others:
         equal(clean, part)
     assert clean.tradewind("audit", "--wait", "30", "--json")["violations"] == 0

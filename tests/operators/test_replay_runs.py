@@ -2,28 +2,16 @@
 and leaves the live state as it was."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
 from records import number_of
-from replays import equal, program, refused, replay
+from replays import equal, refused, replay, start_slow
 
 
 # --- Interrupted, twice at once, slow ---------------------------------------------------------------------------------
-
-
-def start_slow(stack, part="payment", rate=200):
-    """A replay that takes its time."""
-    environment = {**os.environ, **stack.settings}
-    command = [program(), "replay", part, "--fresh", "--rate", str(rate)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    shadow = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tradewind replay, process {process.pid}'"
-    stack.wait_until(lambda: stack.sql(part, shadow) == [("1",)], what="the replay having its session")
-    return process
 
 
 def test_a_replay_that_was_killed_goes_on_where_it_stood(clean, shop, ends):
@@ -32,11 +20,7 @@ def test_a_replay_that_was_killed_goes_on_where_it_stood(clean, shop, ends):
     before = int(clean.sql("payment", stored)[0][0])
     mug = shop.product(stock=1000)
     shop.wait_for_all([shop.order((mug, 1)) for _ in range(10)], "fulfilled")
-    environment = {**os.environ, **clean.settings}
-    process = subprocess.Popen(
-        [program(), "replay", "payment", "--rate", "20"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    assert "events" in process.stderr.readline()  # it says how far it is
+    process = start_slow(clean, "payment")
     process.send_signal(signal.SIGKILL)
     process.wait()
 
@@ -52,7 +36,7 @@ def goes_on(stack):
 
 
 def test_two_operators_do_not_replay_one_part_at_once(clean, ends):
-    first = start_slow(clean)
+    first = start_slow(clean, "payment", "--fresh")
     try:
         assert re.search(rf"somebody else replays payment: tradewind replay, process {first.pid}, since", refused(clean, "payment"))
     finally:

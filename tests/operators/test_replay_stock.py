@@ -1,18 +1,14 @@
 """tradewind replay inventory on real servers: its state is a ledger of documents, not tables. What holds for all parts is in
 test_replay.py; here is what is the ledger's own."""
 
-import os
 import re
 import signal
-import subprocess
 import threading
-from pathlib import Path
 
 import pytest
 from bson.int64 import Int64
-from local_stack import CHECKOUT
 from records import number_of
-from replays import equal, many_ends, refused, replay
+from replays import equal, many_ends, refused, replay, start_slow
 
 
 @pytest.fixture
@@ -156,7 +152,7 @@ def test_a_replay_that_died_while_the_part_waits_holds_it_for_some_seconds_only(
     order = shop.order((mug, 1))
     clean.wait_until(lambda: clean.log_lines("inventory", "unit_retry"), what="the part waiting")
 
-    shop.wait_for(order, "fulfilled", 60)
+    shop.wait_for(order, "fulfilled")
     assert "asks to wait" in clean.log_lines("inventory", "unit_retry")[-1]["err"]
     equal(clean, "inventory")
 
@@ -205,8 +201,8 @@ def test_a_lost_ledger_comes_back_in_the_middle_of_everything(clean, shop):
     assert answer["lost"] and answer["swapped"] and answer["undecided"] >= 8
     clean.wait_ready("inventory")
 
-    shop.wait_for_all(held[3:] + unheard, "fulfilled", 60)
-    shop.wait_for_all(held[:3], "closed", 60)
+    shop.wait_for_all(held[3:] + unheard, "fulfilled")
+    shop.wait_for_all(held[:3], "closed")
     clean.wait_until(lambda: shop.stock(mug) == {"on_hand": 976, "held": 0, "sold": 24, "received": 1000}, what="the stock being right")
     equal(clean, "inventory")
     assert clean.tradewind("audit", "--wait", "30", "--json")["violations"] == 0
@@ -215,22 +211,9 @@ def test_a_lost_ledger_comes_back_in_the_middle_of_everything(clean, shop):
 # --- Interrupted, twice at once, until --------------------------------------------------------------------------------
 
 
-def start_slow(stack, *options):
-    program = Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "ops" / "replay" / "tradewind-replay"
-    process = subprocess.Popen(
-        [program, "replay", "inventory", *options],
-        env={**os.environ, **stack.settings},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert "events" in process.stderr.readline()  # it says how far it is
-    return process
-
-
 def test_two_operators_do_not_replay_it_at_once_and_one_that_was_killed_is_forgotten(clean, shop):
     many_ends(shop)
-    first = start_slow(clean, "--fresh", "--rate", "10")
+    first = start_slow(clean, "inventory", "--fresh")
     try:
         assert re.search(rf"somebody else replays inventory: tradewind replay, process {first.pid}, since", refused(clean, "inventory"))
     finally:

@@ -95,7 +95,7 @@ def test_nothing_is_decided_again_beside_a_state_that_is_right(clean, shop):
     writer.join()
 
     shop.sandbox(latency_ms=0)
-    shop.wait_for_all(orders, "fulfilled", 60)
+    shop.wait_for_all(orders, "fulfilled")
     assert {tuple(shop.booked(order)) for order in orders} == {(("authorize", "done"), ("capture", "done"))}
     clean.tradewind("audit", "--wait", "60")
     for part in ("payment", "orders", "fraud", "email"):

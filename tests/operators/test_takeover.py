@@ -76,7 +76,7 @@ def test_the_other_instance_goes_on_within_ten_seconds(shop, traffic):
     traffic.ends.set()
     traffic.join()
     orders = traffic.orders
-    shop.wait_for_all(orders, "fulfilled", seconds=120)
+    shop.wait_for_all(orders, "fulfilled")
     assert shop.stock(traffic.sku)["sold"] == len(orders)
     assert {tuple(shop.booked(order)) for order in orders} == {(("authorize", "done"), ("capture", "done"))}
     audited(shop.stack)
@@ -84,7 +84,7 @@ def test_the_other_instance_goes_on_within_ten_seconds(shop, traffic):
 
 def seconds_until_the_other_acts(stack, part):
     """From the last moment of the instance that is killed to the first act of the other in its place."""
-    victim, partitions = stack.wait_until(lambda: chosen(stack, part), 60, f"two instances of {part} sharing the work")
+    victim, partitions = stack.wait_until(lambda: chosen(stack, part), what=f"two instances of {part} sharing the work")
     pid = stack.freeze(victim)
     last = time.time()
     was = applied(stack, partitions)
@@ -94,7 +94,7 @@ def seconds_until_the_other_acts(stack, part):
 
     is_gone = stack.kill_frozen(victim, pid)
     try:
-        first = stack.wait_until(first_act, 60, f"{part}'s other instance acting")
+        first = stack.wait_until(first_act, what=f"{part}'s other instance acting")
     finally:
         assert is_gone() == 0
         stack.start(victim)

@@ -73,7 +73,7 @@ def test_an_outage_of_the_broker_cancels_nothing(brisk_shop):
 
     shop.stack.start("kafka")
 
-    shop.wait_for_all(orders, "fulfilled", seconds=120)
+    shop.wait_for_all(orders, "fulfilled")
 
 
 def test_verdicts_that_lie_unread_are_not_late(hasty_shop):

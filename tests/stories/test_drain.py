@@ -22,7 +22,7 @@ def test_a_part_that_is_asked_to_leave_finishes_and_leaves(shop, part):
     stack.wait_until(lambda: not runs(pid), LEAVES_WITHIN_S, f"{part} having left")
     assert len(stack.log_lines(part, "left")) == said + 1, "it came to the end of its own accord"
     stack.wait_ready(part)
-    shop.wait_for_all(orders, "fulfilled", seconds=60)
+    shop.wait_for_all(orders, "fulfilled")
     assert shop.stock(mug) == {"on_hand": 90, "held": 0, "sold": 10, "received": 100}
     assert all(shop.booked(order) == [("authorize", "done"), ("capture", "done")] for order in orders)
 

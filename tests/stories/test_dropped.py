@@ -65,4 +65,4 @@ def wait_for_letters(shop, order):
         found = [letter for letter in shop.dead_letters("payment") if letter["key"] == order]
         return found if len(found) == 2 else None
 
-    return shop.stack.wait_until(letters, 90, f"the dead letters of {order}")
+    return shop.stack.wait_until(letters, what=f"the dead letters of {order}")

@@ -67,4 +67,4 @@ def all_read(shop, partition):
         shop.wait_for(order, "fulfilled")
         return shop.get(order)["history"][0]["id"].split("/")[1] == str(partition)
 
-    shop.stack.wait_until(one_came_through, 60, f"an order in partition {partition}")
+    shop.stack.wait_until(one_came_through, what=f"an order in partition {partition}")

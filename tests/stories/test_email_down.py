@@ -46,7 +46,7 @@ def all_sent(shop, order, count):
     def states():
         return [mail["state"] for mail in told(shop, order)]
 
-    shop.stack.wait_until(lambda: states() == ["sent"] * count, 60, f"{count} mails about {order} being sent")
+    shop.stack.wait_until(lambda: states() == ["sent"] * count, what=f"{count} mails about {order} being sent")
 
 
 def test_a_refund_is_told_besides_the_confirmation_and_the_cancellation(shop):

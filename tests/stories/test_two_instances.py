@@ -19,12 +19,12 @@ def test_the_other_instance_takes_over(shop):
         wrapping = shop.product(kind="charge")  # catalog's other instance tells the order service's other instance
         orders.append(shop.order((wrapping, 1)))
 
-        shop.wait_for_all(orders, "fulfilled", seconds=60)
+        shop.wait_for_all(orders, "fulfilled")
         assert shop.stock(mug) == {"on_hand": 980, "held": 0, "sold": 20, "received": 1000}
         assert all(shop.booked(order) == [("authorize", "done"), ("capture", "done")] for order in orders)
-        stack.wait_until(lambda: all(mails(stack, order) for order in orders), 60, "each order's mail")
+        stack.wait_until(lambda: all(mails(stack, order) for order in orders), what="each order's mail")
         assert {mails(stack, order) for order in orders} == {1}
-        stack.wait_until(lambda: counted(stack, orders) == len(orders), 60, "analytics having counted each order")
+        stack.wait_until(lambda: counted(stack, orders) == len(orders), what="analytics having counted each order")
         for part in PARTS:
             stack.start(part)
         shop.wait_for(shop.order((mug, 1)), "fulfilled")

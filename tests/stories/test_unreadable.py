@@ -59,7 +59,7 @@ def asked_for(stack, part, record):
 
 def set_aside(shop, part, record, reason):
     """Wait until it is a dead letter and everything behind it is read."""
-    letters = shop.stack.wait_until(lambda: letters_of(shop, part, record), 90, f"{part}'s dead letter")
+    letters = shop.stack.wait_until(lambda: letters_of(shop, part, record), what=f"{part}'s dead letter")
     assert [(letter["reason"], letter["number"]) for letter in letters] == [(reason, number_of(record))]
     assert asked_for(shop.stack, part, record)
     assert mark(shop.stack, part, record) >= number_of(record)
@@ -114,7 +114,7 @@ def test_an_unknown_schema_is_waited_for_then_asked_for_then_set_aside(shop, jou
     )
     assert [letter["reason"] for letter in letters] == ["unknown_schema"] * len(lost)
     assert asked_for(shop.stack, "fraud", lost[0]) and not asked_for(shop.stack, "fraud", lost[-1])
-    shop.wait_for_all([shop.order((shop.product(), 1)) for _ in range(3)], "fulfilled", seconds=90)
+    shop.wait_for_all([shop.order((shop.product(), 1)) for _ in range(3)], "fulfilled")
     shop.stack.wait_until(
         lambda: mark(shop.stack, "payment", healed) >= number_of(healed), 90, "payment having the good copy"
     )

@@ -27,12 +27,18 @@ class Program:
     missing: str = ""  # why it cannot be run; what to do
 
 
+class ToolFailed(StackError):
+    def __init__(self, text, code):
+        super().__init__(text)
+        self.code = code
+
+
 def run_quietly(layout, command, **options):
     """Run a tool as the user of the servers; its output is only shown when it fails."""
     done = subprocess.run(command, capture_output=True, text=True, cwd="/", **layout.identity(), **options)
     if done.returncode != 0:
         name = os.path.basename(str(command[0]))
-        raise StackError(f"{name} failed:\n{done.stdout}{done.stderr}".rstrip())
+        raise ToolFailed(f"{name} failed:\n{done.stdout}{done.stderr}".rstrip(), done.returncode)
     return done.stdout
 
 

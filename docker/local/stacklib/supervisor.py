@@ -91,6 +91,10 @@ def write_config(layout, programs):
     return layout.write(layout.etc / "supervisord.conf", head + "".join(sections), 0o600)
 
 
+# For what will come, on a machine that is busy with other things.
+PATIENCE_S = 180
+
+
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=60)
@@ -143,7 +147,7 @@ class Supervisor:
         done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True)
         if done.returncode != 0:
             raise StackError(f"supervisord does not start: {(done.stdout + done.stderr).strip()}")
-        wait_until(self.is_running, 15, "supervisord does not answer on its socket")
+        wait_until(self.is_running, PATIENCE_S, lambda: "supervisord does not answer on its socket")
 
     def reread(self):
         """Take in a changed list of programs; those that changed are stopped, and started by the caller."""
@@ -216,7 +220,7 @@ class Supervisor:
 
     @staticmethod
     def _wait_for_end(pid):
-        wait_until(lambda: pid is None or not alive(pid), 60, f"supervisord (pid {pid}) does not stop")
+        wait_until(lambda: pid is None or not alive(pid), PATIENCE_S, lambda: f"supervisord (pid {pid}) does not stop")
 
 
 def alive(pid):
@@ -228,8 +232,9 @@ def alive(pid):
 
 
 def wait_until(holds, seconds, complaint):
+    """complaint gives the text of the error, when it comes to that."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise StackError(f"{complaint} (waited {seconds} s)")
+            raise StackError(f"{complaint()} (waited {seconds} s)")
         time.sleep(0.05)

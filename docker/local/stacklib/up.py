@@ -1,6 +1,7 @@
 """From nothing to a running stack, and back. Every step looks first whether its work is done."""
 
 import shutil
+import time
 
 from . import processes, servers
 from .door import door_prepare
@@ -9,7 +10,9 @@ from .options import save_options
 from .programs import all_programs, built, install
 from .readiness import answers
 from .settings import SCHEMAS, stack_settings
-from .supervisor import Supervisor, wait_until, write_config
+from .supervisor import PATIENCE_S, Supervisor, wait_until, write_config
+
+UNREACHABLE = 3  # exit code of tradewind: a server does not answer
 
 
 def up(layout, options, parts, servers_only=False):
@@ -25,9 +28,7 @@ def up(layout, options, parts, servers_only=False):
         supervisor.start_manager()
     start_servers(layout, supervisor, programs)
     if options.registry:
-        wait_until(
-            lambda: servers.registry_answers(layout), 120, f"registry does not answer: see {layout.log}/registry.log"
-        )
+        wait_until(lambda: servers.registry_answers(layout), PATIENCE_S, silent(layout, "registry"))
     servers.postgres_databases(layout, parts)
     make_topics(layout, options, parts)
     if not servers_only:
@@ -62,9 +63,19 @@ def start_servers(layout, supervisor, programs):
         if not supervisor.is_up(program.name):
             supervisor.start(program.name)
     for program in ours:
-        complaint = f"{program.name} does not answer: see {layout.log}/{program.name}.log"
-        wait_until(lambda: all(map(answers, program.ports)), 90, complaint)
-    wait_until(lambda: postgres_ready(layout), 60, "postgres does not take connections")
+        wait_until(lambda: all(map(answers, program.ports)), PATIENCE_S, silent(layout, program.name))
+    wait_until(lambda: postgres_ready(layout), PATIENCE_S, silent(layout, "postgres"))
+
+
+def silent(layout, name):
+    """The complaint about a server, with what it said last."""
+    log = layout.log / f"{name}.log"
+
+    def complaint():
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return "\n  ".join([f"{name} does not answer: see {log}", *lines[-5:]])
+
+    return complaint
 
 
 def postgres_ready(layout):
@@ -103,8 +114,17 @@ def make_keys(layout, options, parts):
 
 
 def make_topics(layout, options, parts):
-    if not tradewind(layout, options, parts, "topics", "apply"):
-        say("  no topics made: tradewind is not built")
+    """A broker that has just started answers on its port before it can make topics."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if not tradewind(layout, options, parts, "topics", "apply"):
+                say("  no topics made: tradewind is not built")
+            return
+        except servers.ToolFailed as failed:
+            if failed.code != UNREACHABLE or time.monotonic() > deadline:
+                raise
+        time.sleep(1)
 
 
 def down(layout):

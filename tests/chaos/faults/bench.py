@@ -75,7 +75,7 @@ class Bench:
         """Everything runs and behaves, whatever a fault has left."""
         self.network.heal()
         self.preload.heal()
-        self.stack.up(wait_s=120)
+        self.stack.up()
         self.provider(**WELL)
         self.mails("accept")
 
