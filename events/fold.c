@@ -56,8 +56,7 @@ void fold_batch_start(struct fold_batch *batch)
     batch->event_count = 0;
     PG_BATCH_START(&batch->waits, PG_TEXT, PG_INT2, PG_INT4);
     for (size_t i = 0; i < batch->fold->write_count; i++)
-        pg_batch_start(&batch->writes[i], batch->fold->writes[i].elements,
-                       batch->fold->writes[i].column_count);
+        fold_write_start(&batch->writes[i], &batch->fold->writes[i]);
 }
 
 static void *state_of(struct fold_batch *batch, struct view key)

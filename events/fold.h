@@ -41,6 +41,12 @@ struct fold_write {
     int column_count;
 };
 
+/** Begin with no rows for the statement. */
+static inline void fold_write_start(struct pg_batch *batch, const struct fold_write *write)
+{
+    pg_batch_start(batch, write->elements, write->column_count);
+}
+
 struct fold_batch;
 
 struct fold {

@@ -86,7 +86,7 @@ const struct fold_write analytics_writes[ROWS_COUNT] = {
 void rows_start(struct pg_batch rows[ROWS_COUNT])
 {
     for (size_t i = 0; i < ROWS_COUNT; i++)
-        pg_batch_start(&rows[i], analytics_writes[i].elements, analytics_writes[i].column_count);
+        fold_write_start(&rows[i], &analytics_writes[i]);
 }
 
 void rows_clear(struct pg_batch rows[ROWS_COUNT])

@@ -4,6 +4,7 @@
  *     email_decide.c   the machine of a mail (pure)
  *     email_letter.c   the words of a mail (pure)
  *     email_store.c    the reads and writes of a unit
+ *     email_rows.c     the rows that it keeps, also for its fold
  *     email_mailer.c   the thread that hands mails to the mail server
  *     email_http.c     what an operator may ask
  *

@@ -1,56 +1,32 @@
 /* Email's tables as folds of topics: mails of its own, orders of its inputs. */
-#include "consumers/email/email_decide.h"
-#include "events/fold.h"
+#include "consumers/email/email_rows.h"
 
 extern const struct pg_migration email_scripts[];
 extern const size_t email_script_count;
-
-enum { WRITE_ORDERS, WRITE_MAILS };
-
-static const struct fold_write writes[] = {
-    [WRITE_ORDERS] = {{"email_fold_orders", "insert into orders (order_id, created)"
-                                            " select * from unnest($1::text[], $2::bytea[])"},
-                      {PG_TEXT, PG_BYTEA},
-                      2},
-    [WRITE_MAILS] =
-        {{"email_fold_mails",
-          "insert into mails (order_id, kind, state, message_id, reason, settled_us)"
-          " select * from unnest($1::text[], $2::smallint[], $3::smallint[], $4::text[],"
-          "                      $5::text[], $6::bigint[])"},
-         {PG_TEXT, PG_INT2, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8},
-         6},
-};
 
 /* What a batch has heard of an order. */
 struct change {
     int balance[MAIL_KIND_COUNT]; /* mails that are to be sent, less those that are settled */
 };
 
-static void add_mail(struct fold_batch *batch, const struct event *event,
-                     enum saga_email_state state, const struct email_failed *mail)
-{
-    struct pg_column *columns = fold_columns(batch, WRITE_MAILS);
-
-    pg_column_bytes(&columns[0], event->envelope->subject);
-    pg_column_int2(&columns[1], (int16_t)mail->kind);
-    pg_column_int2(&columns[2], (int16_t)state);
-    pg_column_bytes(&columns[3], mail->message_id);
-    pg_column_bytes(&columns[4], mail->reason);
-    pg_column_int8(&columns[5], mail->occurred_at);
-}
-
 static enum err_kind add_order(struct fold_batch *batch, const struct event *event, struct err *err)
 {
-    struct pg_column *columns = fold_columns(batch, WRITE_ORDERS);
     AUTO(arena_clear) struct arena arena = {0};
     struct view created;
     enum err_kind kind = email_keep_order(&created, event->data, batch->ids, &arena, err);
 
-    if (kind != ERR_OK)
-        return kind;
-    pg_column_bytes(&columns[0], event->envelope->subject);
-    pg_column_bytes(&columns[1], created);
-    return ERR_OK;
+    if (kind == ERR_OK)
+        email_rows_add_order(fold_columns(batch, EMAIL_ROWS_ORDERS), event->envelope->subject,
+                             created);
+    return kind;
+}
+
+static void add_mail(struct fold_batch *batch, struct change *change, const struct event *event,
+                     struct email_row row)
+{
+    row.order_id = event->envelope->subject;
+    email_rows_add_mail(fold_columns(batch, EMAIL_ROWS_MAILS), &row);
+    change->balance[row.kind]--;
 }
 
 static enum err_kind apply(struct fold_batch *batch, void *state, const struct event *event,
@@ -63,17 +39,21 @@ static enum err_kind apply(struct fold_batch *batch, void *state, const struct e
     if (event->type == EVENT_EMAIL_FAILED) {
         const struct email_failed *failed = event->data;
 
-        add_mail(batch, event, EMAIL_GIVEN_UP, failed);
-        change->balance[failed->kind]--;
+        add_mail(batch, change, event,
+                 (struct email_row){.kind = failed->kind,
+                                    .state = EMAIL_GIVEN_UP,
+                                    .message_id = failed->message_id,
+                                    .reason = failed->reason,
+                                    .settled_us = failed->occurred_at});
     } else if (event->type == EVENT_EMAIL_SENT) {
         const struct email_sent *sent = event->data;
-        const struct email_failed mail = {.kind = sent->kind,
-                                          .message_id = sent->message_id,
-                                          .reason = VIEW_LITERAL(""),
-                                          .occurred_at = sent->occurred_at};
 
-        add_mail(batch, event, EMAIL_SENT, &mail);
-        change->balance[sent->kind]--;
+        add_mail(batch, change, event,
+                 (struct email_row){.kind = sent->kind,
+                                    .state = EMAIL_SENT,
+                                    .message_id = sent->message_id,
+                                    .reason = VIEW_LITERAL(""),
+                                    .settled_us = sent->occurred_at});
     } else {
         change->balance[email_kind_of(event->type)]++;
     }
@@ -127,8 +107,8 @@ const struct fold email_fold = {
     .tables = tables,
     .table_count = sizeof tables / sizeof tables[0],
     .beside = beside,
-    .writes = writes,
-    .write_count = sizeof writes / sizeof writes[0],
+    .writes = email_writes,
+    .write_count = EMAIL_ROWS_COUNT,
     .state_bytes = sizeof(struct change),
     .apply = apply,
     .save = save,

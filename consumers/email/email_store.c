@@ -5,6 +5,7 @@
  * choice.
  */
 #include "consumers/email/email.h"
+#include "consumers/email/email_rows.h"
 
 static const struct pg_statement read_owed = {
     "email_read_owed",
@@ -15,10 +16,6 @@ static const struct pg_statement read_owed = {
 
 static const struct pg_statement read_mails = {
     "email_read_mails", "select order_id, kind, state from mails where order_id = any($1)"};
-
-static const struct pg_statement insert_orders = {"email_insert_orders",
-                                                  "insert into orders (order_id, created)"
-                                                  " select * from unnest($1::text[], $2::bytea[])"};
 
 static const struct pg_statement insert_owed = {
     "email_insert_owed",
@@ -33,12 +30,6 @@ static const struct pg_statement delete_owed = {
     "  select o.ctid from unnest($1::int[], $2::text[], $3::smallint[]) u(shard, id, kind)"
     "   cross join lateral (select ctid from owed_mails where shard = u.shard and order_id = u.id"
     "                          and kind = u.kind offset 0) o))"};
-
-static const struct pg_statement insert_mails = {
-    "email_insert_mails",
-    "insert into mails (order_id, kind, state, message_id, reason, settled_us)"
-    " select * from unnest($1::text[], $2::smallint[], $3::smallint[], $4::text[], $5::text[],"
-    "                      $6::bigint[])"};
 
 static const struct pg_statement count_owed = {"email_count_owed",
                                                "select count(*) from owed_mails where shard = $1"};
@@ -115,16 +106,14 @@ enum err_kind email_loaded(struct unit *unit, struct err *err)
 static void save_orders(struct unit *unit, struct pg_batch *batch, size_t count,
                         const struct view *keys)
 {
-    PG_BATCH_START(batch, PG_TEXT, PG_BYTEA);
+    fold_write_start(batch, &email_writes[EMAIL_ROWS_ORDERS]);
     for (size_t i = 0; i < count; i++) {
         const struct record *record = unit_state_at(unit, i);
 
-        if (record->created.data == NULL)
-            continue;
-        pg_column_bytes(&batch->columns[0], keys[i]);
-        pg_column_bytes(&batch->columns[1], record->created);
+        if (record->created.data != NULL)
+            email_rows_add_order(batch->columns, keys[i], record->created);
     }
-    pg_batch_queue(batch, unit_pg(unit), &insert_orders);
+    pg_batch_queue(batch, unit_pg(unit), &email_writes[EMAIL_ROWS_ORDERS].statement);
 }
 
 static void save_owed(struct unit *unit, struct pg_batch *batch, size_t count,
@@ -168,21 +157,21 @@ static void save_settled(struct unit *unit, struct pg_batch *batch, size_t count
     }
     pg_batch_queue(batch, unit_pg(unit), &delete_owed);
 
-    PG_BATCH_START(batch, PG_TEXT, PG_INT2, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8);
+    fold_write_start(batch, &email_writes[EMAIL_ROWS_MAILS]);
     for (size_t i = 0; i < count * MAIL_KIND_COUNT; i++) {
         const struct record *record = unit_state_at(unit, i / MAIL_KIND_COUNT);
         const struct mail_state *mail = &record->mails[i % MAIL_KIND_COUNT];
 
-        if (!mail->is_settled)
-            continue;
-        pg_column_bytes(&columns[0], keys[i / MAIL_KIND_COUNT]);
-        pg_column_int2(&columns[1], (int16_t)(i % MAIL_KIND_COUNT));
-        pg_column_int2(&columns[2], (int16_t)mail->state);
-        pg_column_bytes(&columns[3], mail->message_id);
-        pg_column_bytes(&columns[4], mail->why);
-        pg_column_int8(&columns[5], unit_now_us(unit));
+        if (mail->is_settled)
+            email_rows_add_mail(columns,
+                                &(struct email_row){.order_id = keys[i / MAIL_KIND_COUNT],
+                                                    .kind = (enum mail_kind)(i % MAIL_KIND_COUNT),
+                                                    .state = mail->state,
+                                                    .message_id = mail->message_id,
+                                                    .reason = mail->why,
+                                                    .settled_us = unit_now_us(unit)});
     }
-    pg_batch_queue(batch, unit_pg(unit), &insert_mails);
+    pg_batch_queue(batch, unit_pg(unit), &email_writes[EMAIL_ROWS_MAILS].statement);
 }
 
 void email_save(struct unit *unit)

@@ -4,7 +4,8 @@
  *     fraud_rules.c     the rules and their points (pure)
  *     fraud_decide.c    what to publish (pure)
  *     fraud_history.c   the orders of a customer (pure)
- *     fraud_store.c     the reads and writes of a unit */
+ *     fraud_store.c     the reads and writes of a unit
+ *     fraud_rows.c      the rows that it keeps, also for its fold */
 #ifndef TRADEWIND_FRAUD_H
 #define TRADEWIND_FRAUD_H
 

@@ -1,59 +1,16 @@
 /* Fraud's tables as folds of topics: verdicts of its own, tombstones and customer_orders of its
  * inputs. */
 #include "consumers/fraud/fraud_history.h"
+#include "consumers/fraud/fraud_rows.h"
 #include "consumers/fraud/fraud_rules.h"
-#include "events/fold.h"
 #include "events/reminder.h"
 #include "saga/saga.h"
 
 extern const struct pg_migration fraud_scripts[];
 extern const size_t fraud_script_count;
 
-enum { WRITE_VERDICTS, WRITE_TOMBSTONES, WRITE_ORDERS, WRITE_REMINDED, WRITE_DROP };
-
 /* What replay_waiting counts of an order. */
 enum { WAIT_VERDICT, WAIT_REMINDED };
-
-static const struct fold_write writes[] = {
-    [WRITE_VERDICTS] = {{"fraud_fold_verdicts",
-                         "insert into verdicts (order_id, flagged, score)"
-                         " select * from unnest($1::text[], $2::bool[], $3::int[])"},
-                        {PG_TEXT, PG_BOOL, PG_INT4},
-                        3},
-    [WRITE_TOMBSTONES] = {{"fraud_fold_tombstones",
-                           "insert into tombstones (order_id) select u.id from unnest($1::text[])"
-                           " u(id) where not exists (select from replay_waiting w"
-                           "                          where w.key = u.id and w.what = 1)"
-                           " on conflict do nothing"},
-                          {PG_TEXT},
-                          1},
-    [WRITE_ORDERS] = {{"fraud_fold_orders",
-                       "insert into customer_orders (customer_id, ordered_us, order_id)"
-                       " select * from unnest($1::text[], $2::bigint[], $3::text[])"},
-                      {PG_TEXT, PG_INT8, PG_TEXT},
-                      3},
-    /* A reminder tells of the order where nothing was heard before, and only there. */
-    [WRITE_REMINDED] =
-        {{"fraud_fold_reminded",
-          "insert into customer_orders (customer_id, ordered_us, order_id)"
-          " select * from unnest($1::text[], $2::bigint[], $3::text[]) u(customer_id, us, id)"
-          "  where not exists (select from customer_orders c where c.customer_id = u.customer_id"
-          "                       and c.ordered_us = u.us and c.order_id = u.id)"
-          "    and not exists (select from tombstones t where t.order_id = u.id)"},
-         {PG_TEXT, PG_INT8, PG_TEXT},
-         3},
-    /* As the part does it after each unit: which rows are left does not depend on when. */
-    [WRITE_DROP] =
-        {{"fraud_fold_drop",
-          "delete from customer_orders c"
-          " using (select u.id, (select max(ordered_us) from customer_orders n"
-          "                       where n.customer_id = u.id) - max(u.window_us) as until"
-          "          from unnest($1::text[], $2::bigint[]) u(id, window_us)"
-          "         group by u.id) u"
-          " where c.customer_id = u.id and c.ordered_us <= u.until"},
-         {PG_TEXT, PG_INT8},
-         2},
-};
 
 struct change {
     bool created, reminded, cancelled;
@@ -63,25 +20,20 @@ struct change {
 static void add_verdict(struct fold_batch *batch, struct change *change, const struct event *event,
                         bool flagged, int32_t score)
 {
-    struct pg_column *columns = fold_columns(batch, WRITE_VERDICTS);
-
     change->answered = true;
-    pg_column_bytes(&columns[0], event->envelope->subject);
-    pg_column_bool(&columns[1], flagged);
-    pg_column_int4(&columns[2], score);
+    fraud_rows_add_verdict(fold_columns(batch, FRAUD_ROWS_VERDICTS), event->envelope->subject,
+                           flagged, score);
 }
 
 static void add_order(struct fold_batch *batch, size_t write, const struct event *event)
 {
     const struct order_created *created = order_told_by(event->type, event->data);
-    struct pg_column *columns = fold_columns(batch, write);
+    struct pg_column *columns;
 
     if (fraud_is_guest(created->customer_id))
         return;
-    pg_column_bytes(&columns[0], created->customer_id);
-    pg_column_int8(&columns[1], created->ordered_at);
-    pg_column_bytes(&columns[2], event->envelope->subject);
-    columns = fold_columns(batch, WRITE_DROP);
+    fraud_rows_add_order(fold_columns(batch, write), created, event->envelope->subject);
+    columns = fold_columns(batch, FRAUD_ROWS_DROP);
     pg_column_bytes(&columns[0], created->customer_id);
     pg_column_int8(&columns[1], setting_integer("TRADEWIND_FRAUD_WINDOW_MINUTES") * 60000000);
 }
@@ -99,11 +51,11 @@ static enum err_kind apply(struct fold_batch *batch, void *state, const struct e
         add_verdict(batch, change, event, true, ((const struct fraud_flagged *)event->data)->score);
     } else if (event->type == EVENT_ORDER_CREATED) {
         change->created = true;
-        add_order(batch, WRITE_ORDERS, event);
+        add_order(batch, FRAUD_ROWS_ORDERS, event);
     } else if (event->type == EVENT_ORDER_REMINDED && !change->created && !change->reminded &&
                !change->cancelled) {
         change->reminded = true;
-        add_order(batch, WRITE_REMINDED, event);
+        add_order(batch, FRAUD_ROWS_REMINDED, event);
     } else if (event->type == EVENT_ORDER_CANCELLED) {
         change->cancelled = true;
     }
@@ -121,7 +73,7 @@ static void save(struct fold_batch *batch, struct view key, const void *state)
     fold_wait(batch, key, WAIT_REMINDED, change->reminded);
     if (change->cancelled && !change->created && !change->reminded && batch->is_set_aside != NULL &&
         batch->is_set_aside(batch->context, key))
-        pg_column_bytes(&fold_columns(batch, WRITE_TOMBSTONES)[0], key);
+        pg_column_bytes(&fold_columns(batch, FRAUD_ROWS_TOMBSTONES)[0], key);
 }
 
 /* --- After a loss ----------------------------------------------------------------------------- */
@@ -165,8 +117,8 @@ const struct fold fraud_fold = {
     .script_count = &fraud_script_count,
     .tables = tables,
     .table_count = sizeof tables / sizeof tables[0],
-    .writes = writes,
-    .write_count = sizeof writes / sizeof writes[0],
+    .writes = fraud_writes,
+    .write_count = FRAUD_ROWS_COUNT,
     .settings = settings,
     .setting_count = sizeof settings / sizeof settings[0],
     .state_bytes = sizeof(struct change),

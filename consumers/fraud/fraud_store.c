@@ -2,6 +2,7 @@
  * orders lie in many shards, so two instances may count at the same time and not see each other's:
  * a verdict goes by what was committed before it. */
 #include "consumers/fraud/fraud.h"
+#include "consumers/fraud/fraud_rows.h"
 #include "events/reminder.h"
 
 static const struct pg_statement read_states = {
@@ -29,17 +30,9 @@ static const struct pg_statement read_orders = {
     "                         and c.ordered_us <= u.until"
     "                       order by c.ordered_us desc limit $4) o"};
 
-static const struct pg_statement insert_verdicts = {
-    "fraud_insert_verdicts", "insert into verdicts (order_id, flagged, score)"
-                             " select * from unnest($1::text[], $2::bool[], $3::int[])"};
-
 static const struct pg_statement insert_tombstones = {
     "fraud_insert_tombstones",
     "insert into tombstones (order_id) select * from unnest($1::text[])"};
-
-static const struct pg_statement insert_orders = {
-    "fraud_insert_orders", "insert into customer_orders (customer_id, ordered_us, order_id)"
-                           " select * from unnest($1::text[], $2::bigint[], $3::text[])"};
 
 static const struct pg_statement drop_orders = {
     "fraud_drop_orders",
@@ -172,17 +165,14 @@ enum err_kind fraud_loaded(struct unit *unit, struct err *err)
 static void save_states(struct unit *unit, struct pg_batch *batch, size_t count,
                         const struct view *keys)
 {
-    PG_BATCH_START(batch, PG_TEXT, PG_BOOL, PG_INT4);
+    fold_write_start(batch, &fraud_writes[FRAUD_ROWS_VERDICTS]);
     for (size_t i = 0; i < count; i++) {
         const struct record *record = unit_state_at(unit, i);
 
-        if (!record->is_new_verdict)
-            continue;
-        pg_column_bytes(&batch->columns[0], keys[i]);
-        pg_column_bool(&batch->columns[1], record->flagged);
-        pg_column_int4(&batch->columns[2], record->score);
+        if (record->is_new_verdict)
+            fraud_rows_add_verdict(batch->columns, keys[i], record->flagged, record->score);
     }
-    pg_batch_queue(batch, unit_pg(unit), &insert_verdicts);
+    pg_batch_queue(batch, unit_pg(unit), &fraud_writes[FRAUD_ROWS_VERDICTS].statement);
 
     PG_BATCH_START(batch, PG_TEXT);
     for (size_t i = 0; i < count; i++)
@@ -196,17 +186,14 @@ static void save_history(struct unit *unit, struct fraud *fraud, size_t count,
 {
     struct pg_batch *batch = &fraud->batch;
 
-    PG_BATCH_START(batch, PG_TEXT, PG_INT8, PG_TEXT);
+    fold_write_start(batch, &fraud_writes[FRAUD_ROWS_ORDERS]);
     for (size_t i = 0; i < count; i++) {
         const struct record *record = unit_state_at(unit, i);
 
-        if (record->seen == NULL)
-            continue;
-        pg_column_bytes(&batch->columns[0], record->seen->customer_id);
-        pg_column_int8(&batch->columns[1], record->seen->ordered_at);
-        pg_column_bytes(&batch->columns[2], keys[i]);
+        if (record->seen != NULL)
+            fraud_rows_add_order(batch->columns, record->seen, keys[i]);
     }
-    pg_batch_queue(batch, unit_pg(unit), &insert_orders);
+    pg_batch_queue(batch, unit_pg(unit), &fraud_writes[FRAUD_ROWS_ORDERS].statement);
 
     PG_BATCH_START(batch, PG_TEXT, PG_INT8);
     for (size_t i = 0; i < fraud->history.count; i++) {

@@ -4,6 +4,7 @@
  *     catalog_decide.c    what to publish (pure)
  *     catalog_request.c   the JSON of a request (pure)
  *     catalog_store.c     the reads and writes of a unit
+ *     catalog_rows.c      the rows that it keeps, also for its fold
  *     catalog_http.c      requests and answers */
 #ifndef TRADEWIND_CATALOG_H
 #define TRADEWIND_CATALOG_H

@@ -1,21 +1,11 @@
 /* The reads and writes of a unit. Whoever changes a product holds the row of its shard. */
 #include "producers/catalog/catalog.h"
+#include "producers/catalog/catalog_rows.h"
 
 static const struct pg_statement read_products = {
     "catalog_read",
     "select sku, name, kind, unit_price_minor, currency, category, sold, event, changed_us"
     "  from products where sku = any($1)"};
-
-static const struct pg_statement upsert_products = {
-    "catalog_upsert",
-    "insert into products (sku, name, kind, unit_price_minor, currency, category, sold, event,"
-    "                      changed_us)"
-    " select * from unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::text[],"
-    "                      $6::text[], $7::bool[], $8::text[], $9::bigint[])"
-    " on conflict (sku) do update set name = excluded.name, kind = excluded.kind,"
-    "   unit_price_minor = excluded.unit_price_minor, currency = excluded.currency,"
-    "   category = excluded.category, sold = excluded.sold, event = excluded.event,"
-    "   changed_us = excluded.changed_us"};
 
 void catalog_load(struct unit *unit)
 {
@@ -64,27 +54,15 @@ enum err_kind catalog_loaded(struct unit *unit, struct err *err)
 void catalog_save(struct unit *unit)
 {
     struct pg_batch *batch = &catalog_of(unit_host(unit))->batch;
-    struct pg_column *columns = batch->columns;
     const struct view *keys;
     size_t count = unit_keys(unit, &keys);
 
-    PG_BATCH_START(batch, PG_TEXT, PG_TEXT, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT, PG_BOOL, PG_TEXT,
-                   PG_INT8);
+    fold_write_start(batch, &catalog_writes[CATALOG_ROWS_PRODUCTS]);
     for (size_t i = 0; i < count; i++) {
         const struct record *record = unit_state_at(unit, i);
-        const struct product *product = &record->product;
 
-        if (!record->changed)
-            continue;
-        pg_column_bytes(&columns[0], product->sku);
-        pg_column_bytes(&columns[1], product->name);
-        pg_column_int2(&columns[2], (int16_t)product->kind);
-        pg_column_int8(&columns[3], product->unit_price_minor);
-        pg_column_bytes(&columns[4], product->currency);
-        pg_column_bytes(&columns[5], product->category);
-        pg_column_bool(&columns[6], product->sold);
-        pg_column_bytes(&columns[7], product->event);
-        pg_column_int8(&columns[8], product->changed_us);
+        if (record->changed)
+            catalog_rows_add(batch->columns, record->product.sku, &record->product);
     }
-    pg_batch_queue(batch, unit_pg(unit), &upsert_products);
+    pg_batch_queue(batch, unit_pg(unit), &catalog_writes[CATALOG_ROWS_PRODUCTS].statement);
 }
