@@ -1,4 +1,4 @@
-/* A worker as events/worker.c and runtime/intake.c run it: takes what is next, makes one unit of
+/* A worker as events/worker.c and runtime/intake*.c run it: takes what is next, makes one unit of
  * it, stores it, tells the relay. Between any two of these it may be stopped or die. */
 #include "tests/sim/sim.h"
 
