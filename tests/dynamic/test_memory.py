@@ -1,16 +1,14 @@
 """Each part walks the golden path under valgrind, on the release build: no memory is used that nobody wrote, none beyond
 its end or after it was freed, and none is lost."""
 
-import os
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from groups import PARTS
+from local_stack import BUILD
 
-BUILD = Path(os.environ["TRADEWIND_BUILD"])
 OPTIONS = "--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --num-callers=30"
 ALL = (*PARTS, "catalog", "provider")
 

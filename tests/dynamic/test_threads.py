@@ -4,11 +4,10 @@ our code is in the logs, which ./check reads with tests/lib/races.py; here is sh
 import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import races
+from local_stack import BUILD
 
-BUILD = Path(os.environ["TRADEWIND_BUILD"])
 LIBRARY = """\
 ==================
 WARNING: ThreadSanitizer: data race (pid=1)

@@ -1,10 +1,10 @@
 """One write, one connect, one request for memory of a part fails, and orders are on their way. All cases there are take
 an hour (tests/faults/run); here are some of each part and kind, drawn by a seed."""
 
-import os
 
 import counting
 import pytest
+from local_stack import BUILD
 
 KINDS, SEED, CASES = ("write", "connect", "malloc"), 20101201, 36
 
@@ -12,7 +12,7 @@ KINDS, SEED, CASES = ("write", "connect", "malloc"), 20101201, 36
 @pytest.fixture(scope="module")
 def run(running_stack):
     running_stack.whole()
-    run = counting.Run(running_stack, os.environ["TRADEWIND_BUILD"])
+    run = counting.Run(running_stack, BUILD)
     yield run
     run.leave()
 

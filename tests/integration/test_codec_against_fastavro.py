@@ -8,18 +8,16 @@ import base64
 import datetime
 import io
 import json
-import os
 import random
 import struct
 import subprocess
-from pathlib import Path
 
 import fastavro
 import pytest
+from local_stack import BUILD, CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 SCHEMAS = CHECKOUT / "schemas"
-PROGRAM = Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "tests/unit/events/avro-lines"
+PROGRAM = BUILD / "tests/unit/events/avro-lines"
 LOCK = json.loads((SCHEMAS / "ids.lock").read_text())["schemas"]
 
 

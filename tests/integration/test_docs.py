@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from local_stack import CHECKOUT
+from local_stack import BUILD, CHECKOUT
 
 
 def code_blocks(path, language=""):
@@ -17,26 +17,21 @@ def code_blocks(path, language=""):
     return [re.sub(r"^    ", "", block, flags=re.M) for block in re.findall(r"(?:^    .*\n(?:^\n(?=    ))?)+", text, re.M)]
 
 
-def build_folder():
-    return os.environ.get("TRADEWIND_BUILD", str(CHECKOUT / "build"))
-
-
 def test_the_consumer_of_the_how_to_compiles_and_links(tmp_path):
     """The example against the libraries that were built, with warnings as errors."""
-    build = build_folder()
     source, migrations, program = tmp_path / "loyalty.c", tmp_path / "migrations.c", tmp_path / "tradewind-loyalty"
     folder = tmp_path / "loyalty"
     folder.mkdir()
     source.write_text(code_blocks("docs/how-to/add-a-consumer.md", "c")[0])
     (folder / "001_customers.sql").write_text(code_blocks("docs/how-to/add-a-consumer.md", "sql")[0])
     subprocess.run([CHECKOUT / "runtime/embed_sql.py", migrations, "part_migration", folder], check=True)
-    libraries = [f"{build}/{name}" for name in ("events/libpart.a", "events/libevents.a", "events/libschema.a", "runtime/libruntime.a")]
+    libraries = [f"{BUILD}/{name}" for name in ("events/libpart.a", "events/libevents.a", "events/libschema.a", "runtime/libruntime.a")]
     packages = "libpq rdkafka libevent yajl cjose libcrypto libsodium libcurl libmongoc-1.0 libzstd".split()
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", *packages], capture_output=True, text=True, check=True)
-    sanitizers = ["-fsanitize=address,undefined"] if "sanitizers" in build else []
+    sanitizers = ["-fsanitize=address,undefined"] if "sanitizers" in str(BUILD) else []
     done = subprocess.run(
         ["cc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"]
-        + [f"-I{CHECKOUT}", f"-I{build}", "-o", program, source, migrations, CHECKOUT / "events/part_main.c", *sanitizers]
+        + [f"-I{CHECKOUT}", f"-I{BUILD}", "-o", program, source, migrations, CHECKOUT / "events/part_main.c", *sanitizers]
         + ["-Wl,--start-group", *libraries, "-Wl,--end-group", *flags.stdout.split(), "-lpthread", "-lm"],
         capture_output=True,
         text=True,

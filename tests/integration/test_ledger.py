@@ -2,14 +2,12 @@
 
 import os
 import subprocess
-from pathlib import Path
 
-from local_stack import CHECKOUT
+from local_stack import BUILD
 
 
 def test_the_ledger_keeps_its_promises(stack):
-    build = Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build"))
-    program = build / "tests" / "integration" / "test_ledger"
+    program = BUILD / "tests" / "integration" / "test_ledger"
     environment = dict(os.environ, TRADEWIND_MONGODB=stack.settings["TRADEWIND_MONGODB"])
 
     done = subprocess.run([program, "-j1"], env=environment, capture_output=True, text=True, timeout=300)

@@ -27,6 +27,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 COMMAND = CHECKOUT / "docker" / "local" / "stack"
+BUILD = Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build"))
 PATIENCE_S = 180  # of what must come, but has not promised when; also on a machine that is busy with other things
 QUIET = 2  # the client library complains of a broker that is away only when it gives up
 
@@ -48,7 +49,7 @@ class Stack:
         if build:
             self.environment["TRADEWIND_BUILD"] = str(build)
         self.state = Path(self.environment["TRADEWIND_STATE"])
-        self.build = Path(self.environment.get("TRADEWIND_BUILD", CHECKOUT / "build"))
+        self.build = Path(build or BUILD)
         self.is_whole = False  # everything was started, and nothing was stopped, killed or changed since
         self.session = requests.Session()
 

@@ -3,15 +3,14 @@
 import json
 import os
 import subprocess
-from pathlib import Path
 
-from local_stack import CHECKOUT
+from local_stack import BUILD
 
 PARTS = ("orders", "payment", "fraud", "email", "catalog", "analytics", "inventory")
 
 
 def program():
-    return Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "ops" / "replay" / "tradewind-replay"
+    return BUILD / "ops" / "replay" / "tradewind-replay"
 
 
 def replay(stack, part, *options, code=0):

@@ -19,7 +19,7 @@ from archives import admin_of, done, empty_topics, in_files, in_topics, make_top
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewTopic
 from limits import limited
-from local_stack import CHECKOUT
+from local_stack import BUILD, CHECKOUT
 from protocol import produce_at
 from records import number_of
 from replays import refused as replay_refused
@@ -30,7 +30,7 @@ COPIES = "shop.orders.v1.payment.dlq"  # where strangers' records harm nobody
 
 
 def program():
-    return Path(os.environ.get("TRADEWIND_BUILD", CHECKOUT / "build")) / "ops" / "tradewind"
+    return BUILD / "ops" / "tradewind"
 
 
 def refused(stack, *words, code=2):
