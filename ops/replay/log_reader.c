@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define FETCH_BYTES (16u << 20)
+#define FETCH_BYTES (4u << 20)
+#define WAKE_BYTES (FETCH_BYTES / 4)
 #define POLL_MS 50
 #define SILENCE_MS 15000 /* the broker says nothing at all */
 #define BEHIND_MS 10000  /* a committed number does not come into the topic */
@@ -289,6 +290,20 @@ static enum err_kind place_ends(struct run *run, struct log_place *place, struct
     return ERR_OK;
 }
 
+/* With as much ahead as it may have, this version of the library stands still, for a second or
+ * until something is asked of the broker: so something is, when there is room again. */
+static void wake_fetching(struct log_reader *reader, const rd_kafka_message_t *message)
+{
+    int64_t low, high;
+
+    reader->unasked_bytes += message->len + message->key_len;
+    if (reader->unasked_bytes < WAKE_BYTES)
+        return;
+    reader->unasked_bytes = 0;
+    rd_kafka_query_watermark_offsets(reader->client, rd_kafka_topic_name(message->rkt),
+                                     message->partition, &low, &high, CALL_MS);
+}
+
 static enum err_kind take(struct run *run, const rd_kafka_message_t *message, struct err *err)
 {
     struct log_place *place = log_reader_place(
@@ -309,6 +324,7 @@ static enum err_kind take(struct run *run, const rd_kafka_message_t *message, st
     if (kind != ERR_OK)
         return kind;
     run->reader->records++;
+    wake_fetching(run->reader, message);
     if (taken && (kind = run->each(run->context, place, message, err)) != ERR_OK)
         return kind;
     keep_position(place);

@@ -29,10 +29,11 @@ struct log_reader {
     struct log_place *places; /* each of topics, each of partitions */
     size_t place_count;
     int32_t partitions;
-    int64_t rate;     /* records a second; 0: as fast as it goes */
-    int64_t pace_us;  /* monotonic: when the next record may come */
-    uint64_t records; /* read since the reader was opened */
-    uint64_t ignored; /* records without a number: outside the sequence */
+    int64_t rate;         /* records a second; 0: as fast as it goes */
+    size_t unasked_bytes; /* read since the broker was last asked for something */
+    int64_t pace_us;      /* monotonic: when the next record may come */
+    uint64_t records;     /* read since the reader was opened */
+    uint64_t ignored;     /* records without a number: outside the sequence */
 };
 
 enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
