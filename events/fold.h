@@ -64,6 +64,8 @@ struct fold {
     /* After a loss, in the transaction that puts the shadow in place: what is taken over from the
      * shadow's tables for those beside. NULL: nothing. */
     const char *make_beside;
+    /* What a stored number stands for, for people; NULL, or NULL for a column: it is a number. */
+    const char *(*name_of)(const char *column, int value);
     const struct fold_write *writes; /* run in this order */
     size_t write_count;
     const struct setting *settings; /* of the part, that the fold depends on */

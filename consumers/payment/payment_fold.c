@@ -205,6 +205,13 @@ static const struct fold_table tables[] = {
 static const char *const beside[] = {"owed_calls", NULL};
 static const enum topic inputs[] = {TOPIC_ORDERS};
 
+static const char *name_of(const char *column, int value)
+{
+    if (strcmp(column, "state") != 0 || !saga_state_exists(PART_PAYMENT, value))
+        return NULL;
+    return saga_state_name(PART_PAYMENT, value);
+}
+
 const struct fold payment_fold = {
     .part = "payment",
     .publishes = TOPIC_PAYMENTS,
@@ -215,6 +222,7 @@ const struct fold payment_fold = {
     .tables = tables,
     .table_count = sizeof tables / sizeof tables[0],
     .beside = beside,
+    .name_of = name_of,
     .writes = writes,
     .write_count = sizeof writes / sizeof writes[0],
     .state_bytes = sizeof(struct request),

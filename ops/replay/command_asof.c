@@ -125,10 +125,26 @@ static enum err_kind look(struct asof *asof, struct err *err)
 
 /* --- Saying ----------------------------------------------------------------------------------- */
 
-static const char *short_value(const struct cell *cell, struct arena *arena)
+/* What a number stands for; NULL: it is one. */
+static const char *name_of(const struct asof *asof, const struct cell *cell)
 {
+    int64_t number;
+
+    if (asof->fold->name_of == NULL || cell->value == NULL ||
+        !view_to_int64(view_str(cell->value), &number) || number < 0 || number > INT16_MAX)
+        return NULL;
+    return asof->fold->name_of(cell->column, (int)number);
+}
+
+static const char *short_value(const struct asof *asof, const struct cell *cell,
+                               struct arena *arena)
+{
+    const char *name = name_of(asof, cell);
+
     if (cell->value == NULL)
         return "nothing";
+    if (name != NULL)
+        return arena_printf(arena, "%s (%s)", name, cell->value).data;
     if (strlen(cell->value) <= 48)
         return cell->value;
     return arena_printf(arena, "%.40s... (%zu)", cell->value, strlen(cell->value)).data;
@@ -159,7 +175,7 @@ static void print_people(struct asof *asof)
 
         out_cell(&table, "%s", cell->table->name);
         out_cell(&table, "%s", cell->column);
-        out_cell(&table, "%s", short_value(cell, &asof->arena));
+        out_cell(&table, "%s", short_value(asof, cell, &asof->arena));
         print_event(&table, cell->event);
     }
     if (asof->cells.count == 0)
@@ -181,13 +197,17 @@ static void write_event(struct json_writer *json, const struct key_event *event)
     json_object_end(json);
 }
 
-static void write_cell(struct json_writer *json, const struct cell *cell)
+static void write_cell(struct json_writer *json, const struct asof *asof, const struct cell *cell)
 {
+    const char *name = name_of(asof, cell);
+
     json_object_start(json);
     json_member_str(json, "table", cell->table->name);
     json_member_str(json, "row", cell->row);
     json_member_str(json, "field", cell->column);
     json_member_text(json, "value", view_str(cell->value));
+    if (name != NULL)
+        json_member_str(json, "name", name);
     if (cell->event != NULL)
         write_event(json, cell->event);
     json_object_end(json);
@@ -205,7 +225,7 @@ static void print_json(const struct asof *asof)
     json_key(&json, "fields");
     json_array_start(&json);
     for (size_t i = 0; i < asof->cells.count; i++)
-        write_cell(&json, &asof->cells.list[i]);
+        write_cell(&json, asof, &asof->cells.list[i]);
     json_array_end(&json);
     json_object_end(&json);
     printf("%s\n", buf_cstr(&text));

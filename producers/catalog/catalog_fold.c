@@ -49,6 +49,11 @@ static const struct fold_table tables[] = {
     {"products", "sku", "sku", "sku", FOLD_OWN, NULL, NULL},
 };
 
+static const char *name_of(const char *column, int value)
+{
+    return strcmp(column, "kind") == 0 ? product_kind_name((enum product_kind)value) : NULL;
+}
+
 const struct fold catalog_fold = {
     .part = "catalog",
     .publishes = TOPIC_PRODUCTS,
@@ -56,6 +61,7 @@ const struct fold catalog_fold = {
     .script_count = &catalog_script_count,
     .tables = tables,
     .table_count = sizeof tables / sizeof tables[0],
+    .name_of = name_of,
     .writes = catalog_writes,
     .write_count = CATALOG_ROWS_COUNT,
     .state_bytes = sizeof(struct change),

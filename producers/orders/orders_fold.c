@@ -347,6 +347,15 @@ static const struct fold_table tables[] = {
 static const char *const beside[] = {"idempotency", NULL};
 static const enum topic inputs[] = {TOPIC_INVENTORY, TOPIC_PAYMENTS, TOPIC_FRAUD, TOPIC_PRODUCTS};
 
+static const char *name_of(const char *column, int value)
+{
+    if (strcmp(column, "state") == 0 && saga_state_exists(PART_ORDERS, value))
+        return saga_state_name(PART_ORDERS, value);
+    if (strcmp(column, "reason") == 0 && value != CANCEL_REASON_UNKNOWN)
+        return cancel_reason_name((enum cancel_reason)value);
+    return NULL;
+}
+
 const struct fold orders_fold = {
     .part = "orders",
     .publishes = TOPIC_ORDERS,
@@ -358,6 +367,7 @@ const struct fold orders_fold = {
     .table_count = sizeof tables / sizeof tables[0],
     .beside = beside,
     .make_beside = "insert into public.idempotency select * from replay_shadow.idempotency",
+    .name_of = name_of,
     .writes = writes,
     .write_count = sizeof writes / sizeof writes[0],
     .state_bytes = sizeof(struct change),

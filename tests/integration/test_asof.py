@@ -35,7 +35,7 @@ def test_an_order_before_and_after_its_cancellation(stack, cancelled):
     state = before["order_states", "state"]
     assert state["value"] == "2" and state["event"]["type"] == "order.confirmed"
     state = after["order_states", "state"]
-    assert state["value"] == "4"
+    assert (state["value"], state["name"]) == ("4", "cancelled")
     assert state["event"]["id"] == headers_of(ended)["ce_id"]
     assert (state["event"]["topic"], state["event"]["partition"], state["event"]["offset"]) == (
         ended.topic(),
@@ -43,6 +43,7 @@ def test_an_order_before_and_after_its_cancellation(stack, cancelled):
         ended.offset(),
     )
     assert before["order_states", "reason"]["value"] == "0" and after["order_states", "reason"]["value"] != "0"
+    assert after["order_states", "reason"]["name"] == "CUSTOMER" and "name" not in before["order_states", "reason"]
     # What the cancellation left as it was is still its creation's.
     assert after["order_states", "total_minor"]["event"]["type"] == "order.created"
 
