@@ -109,25 +109,25 @@ def come_to_rest(stack):
         say(f"not at rest after {REST_S} s")
 
 
-def make_plan(seed, orders, count, only):
-    kinds = {name: row for name, row in faults.planned().items() if not only or name in only}
+def make_plan(seed, orders, count, only, brokers):
+    kinds = {name: row for name, row in faults.planned(brokers).items() if not only or name in only}
     planned = plan.make(seed, orders, count, kinds)
     print(f"seed {seed}: {orders} orders, {count} faults of {len({fault.kind for fault in planned})} kinds")
     print("\n".join(map(str, planned)), flush=True)
     return planned
 
 
-def run(stack, seed, orders, count, rate=RATE, only=None):
+def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1):
     """Gives (struck kinds, found) after a whole run on an empty stack, which is down then; its records lie in `chaos` of
     the stack's folder."""
-    planned = make_plan(seed, orders, count, only)
-    stack.up(servers_only=True)  # makes the folder, and the passwords that are part of addresses
+    planned = make_plan(seed, orders, count, only, brokers)
+    stack.up(servers_only=True, brokers=brokers)  # makes the folder, and the passwords that are part of addresses
     folder = stack.state / "chaos"
     folder.mkdir(exist_ok=True)
     (folder / "plan.json").write_text(json.dumps([fault.as_json() for fault in planned], indent=1) + "\n")
     library = stack.build / "tests" / "chaos" / "chaos-preload.so"
     preload = Preload(folder / "preload", library, struck_by(planned, ("clock_", "died_")))
-    network = Network(stack)
+    network = Network(stack, brokers)
     try:
         stack.up(instances=2, settings=network.settings(), under=preload.under())
         strikes = Strikes(faults.Bench(stack, network, preload), planned)
@@ -184,12 +184,13 @@ def main():
     parser.add_argument("--faults", type=int, default=8)
     parser.add_argument("--rate", type=int, default=RATE, help=f"orders a second (default {RATE})")
     parser.add_argument("--only", action="append", choices=sorted(faults.KINDS), help="only this kind; may be repeated")
+    parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="how many Kafka brokers (default 1)")
     parser.add_argument("--plan", action="store_true", help="print the plan and do nothing")
-    arguments = parser.parse_args()
-    if arguments.plan:
-        make_plan(arguments.seed, arguments.orders, arguments.faults, arguments.only)
+    asked = parser.parse_args()
+    if asked.plan:
+        make_plan(asked.seed, asked.orders, asked.faults, asked.only, asked.brokers)
         return 0
-    _, found = run(Stack(), arguments.seed, arguments.orders, arguments.faults, arguments.rate, arguments.only)
+    _, found = run(Stack(), asked.seed, asked.orders, asked.faults, asked.rate, asked.only, asked.brokers)
     return 1 if any(found.values()) else 0
 
 

@@ -8,15 +8,16 @@ from urllib.parse import urlsplit
 
 STORES = ("orders", "catalog", "payment", "fraud", "email", "analytics", "provider")  # whose database is PostgreSQL
 FIRST_PORT = 40  # of the proxy's, from the stack's port base
-PORTS = {"door": 0, "kafka": 2, "mongodb": 5, "smtp": 6, "provider": 17}  # of what is behind it; docker/local/README.md
+PORTS = {"door": 0, "mongodb": 5, "smtp": 6, "provider": 17}  # of what is behind it; docker/local/README.md
+BROKERS = {"kafka": 2, "kafka-2": 30, "kafka-3": 32}
 POSTGRES = 4
 
-ROUTES = {**PORTS, **{f"{part}-database": POSTGRES for part in STORES}}
+ROUTES = {**PORTS, **BROKERS, **{f"{part}-database": POSTGRES for part in STORES}}
 
 
 class Network:
-    def __init__(self, stack):
-        self.stack = stack
+    def __init__(self, stack, brokers):
+        self.stack, self.brokers = stack, tuple(BROKERS)[:brokers]
         self.base = int(stack.environment["TRADEWIND_PORT_BASE"])
         self.ports = {name: self.base + FIRST_PORT + place for place, name in enumerate(ROUTES)}
         words = [f"{name}={self.ports[name]}:{self.base + ROUTES[name]}" for name in ROUTES]
@@ -30,7 +31,7 @@ class Network:
     def settings(self):
         """Those that send parts through the proxy, for Stack.up."""
         settings = {
-            "TRADEWIND_KAFKA": self.address("kafka"),
+            "TRADEWIND_KAFKA": ",".join(map(self.address, self.brokers)),
             "inventory:TRADEWIND_MONGODB": f"mongodb://{self.address('mongodb')}/inventory",
             "payment:TRADEWIND_PROVIDER": f"http://{self.address('provider')}",
             "email:TRADEWIND_SMTP": f"smtp://{self.address('smtp')}",

@@ -62,12 +62,13 @@ class Stack:
             raise Failed(f"stack {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def up(self, *, servers_only=False, registry=False, instances=None, settings=None, under=None):
+    def up(self, *, servers_only=False, registry=False, instances=None, brokers=None, settings=None, under=None):
         """Start what does not run. settings hold from now on, {"TRADEWIND_X": value} for all parts or
         {"orders:TRADEWIND_X": value} for one; value None forgets one. under is what parts run under from now on,
         {"orders": "valgrind -q"}; "" ends it. Parts of which something changes are started anew."""
         words = ["--servers"] * servers_only + ["--registry"] * registry
         words += ["--instances", str(instances)] if instances else []
+        words += ["--brokers", str(brokers)] if brokers else []
         for name, value in (settings or {}).items():
             words += ["--unset", name] if value is None else ["--set", f"{name}={value}"]
         for part, command in (under or {}).items():

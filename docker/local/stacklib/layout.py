@@ -33,6 +33,10 @@ PORTS = {
     "mails": 7,
     "registry": 8,
     "registry-management": 9,
+    "kafka-2": 30,
+    "kafka-2-controller": 31,
+    "kafka-3": 32,
+    "kafka-3-controller": 33,
 }
 
 # What a folder of the cache is made from. A changed recipe is another folder.

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from .layout import HERE, StackError, find_program
-from .settings import SUPERUSER, database_uri, make_secret, password, registry_url
+from .settings import SUPERUSER, broker_names, database_uri, make_secret, password, registry_url
 
 
 @dataclass
@@ -61,10 +61,10 @@ def certificate(layout):
 # --- Kafka -----------------------------------------------------------------------------------------------------------
 
 KAFKA_PROPERTIES = """\
-# One broker that is its own controller. Written by docker/local/stack.
+# A broker that is a controller too. Written by docker/local/stack.
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{controller}
+node.id={node}
+controller.quorum.voters={voters}
 listeners=BROKER://{broker},CONTROLLER://{controller}
 advertised.listeners=BROKER://{advertised}
 inter.broker.listener.name=BROKER
@@ -73,12 +73,13 @@ listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 # A topic that nobody declared is a mistake in a name.
 auto.create.topics.enable=false
-default.replication.factor=1
-offsets.topic.replication.factor=1
-# 50 partitions of offsets cost a second at each start, and one broker has no use for them.
+default.replication.factor={replicas}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={replicas}
+# 50 partitions of offsets cost a second at each start, and so few brokers have no use for them.
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replicas}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
 unclean.leader.election.enable=false
 # A group of one member need not wait for others to join.
@@ -118,31 +119,45 @@ def kafka_command(layout, main, *arguments):
 
 
 def kafka_prepare(layout, options):
-    data = layout.folder(layout.state / "kafka")
+    names = broker_names(options)
+    formatted = [path.parent for path in layout.state.glob("kafka*/meta.properties")]
+    if formatted and len(formatted) != len(names):
+        raise StackError(f"the state is of {len(formatted)} brokers, want {len(names)}: run stack empty first")
     layout.write(layout.etc / "kafka-log.properties", KAFKA_LOG)
-    properties = layout.write(
-        layout.etc / "kafka.properties",
-        KAFKA_PROPERTIES.format(
-            broker=layout.address("kafka"),
-            # Where clients are told to connect: a proxy's address, when the stack was told to use one.
-            advertised=options.settings.get("TRADEWIND_KAFKA", layout.address("kafka")),
-            controller=layout.address("kafka-controller"),
-            data=data,
-        ),
-    )
-    if not (data / "meta.properties").exists():
-        cluster = str(uuid.uuid4())
-        tool = kafka_command(layout, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
-        run_quietly(layout, tool)
+    # Where clients are told to connect: addresses of a proxy, when the stack was told to use one.
+    advertised = options.settings.get("TRADEWIND_KAFKA", "").split(",")
+    voters = ",".join(f"{node}@{layout.address(f'{name}-controller')}" for node, name in enumerate(names, 1))
+    cluster = str(uuid.uuid4())
+    for node, name in enumerate(names, 1):
+        data = layout.folder(layout.state / name)
+        properties = layout.write(
+            layout.etc / f"{name}.properties",
+            KAFKA_PROPERTIES.format(
+                node=node,
+                voters=voters,
+                broker=layout.address(name),
+                advertised=advertised[node - 1] if len(advertised) == len(names) else layout.address(name),
+                controller=layout.address(f"{name}-controller"),
+                replicas=len(names),
+                in_sync=len(names) // 2 + 1,
+                data=data,
+            ),
+        )
+        if not formatted:
+            tool = kafka_command(layout, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+            run_quietly(layout, tool)
 
 
-def kafka_program(layout):
-    return Program(
-        "kafka",
-        kafka_command(layout, "kafka.Kafka", f"{layout.etc}/kafka.properties"),
-        [layout.port("kafka"), layout.port("kafka-controller")],
-        made_from=[layout.etc / "kafka.properties"],
-    )
+def kafka_programs(layout, options):
+    return [
+        Program(
+            name,
+            kafka_command(layout, "kafka.Kafka", f"{layout.etc}/{name}.properties"),
+            [layout.port(name), layout.port(f"{name}-controller")],
+            made_from=[layout.etc / f"{name}.properties"],
+        )
+        for name in broker_names(options)
+    ]
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------
@@ -329,7 +344,8 @@ def prepare_servers(layout, options):
 
 
 def server_programs(layout, options):
-    programs = [kafka_program(layout), postgres_program(layout), mongodb_program(layout), mails_program(layout)]
+    programs = kafka_programs(layout, options)
+    programs += [postgres_program(layout), mongodb_program(layout), mails_program(layout)]
     if options.registry:
         programs.append(registry_program(layout))
     return programs

@@ -31,6 +31,10 @@ def database_uri(layout, role, database):
     return f"postgresql://{role}:{password(layout, role)}@{layout.address('postgres')}/{database}"
 
 
+def broker_names(options):
+    return ("kafka", "kafka-2", "kafka-3")[: options.brokers]
+
+
 def registry_url(layout):
     return f"http://{layout.address('registry')}/apis/ccompat/v7"
 
@@ -38,7 +42,7 @@ def registry_url(layout):
 def stack_settings(layout, options, parts):
     """Every setting of the stack, for whoever runs beside it."""
     settings = {
-        "TRADEWIND_KAFKA": layout.address("kafka"),
+        "TRADEWIND_KAFKA": ",".join(map(layout.address, broker_names(options))),
         "TRADEWIND_MONGODB": f"mongodb://{layout.address('mongodb')}/inventory",
         "TRADEWIND_SMTP": f"smtp://{layout.address('smtp')}",
         "TRADEWIND_MAILS": f"http://{layout.address('mails')}",

@@ -10,26 +10,32 @@ from pathlib import Path
 
 import requests
 from local_stack import Failed
+from network import BROKERS
 
 PARTS = ("orders", "catalog", "inventory", "payment", "fraud", "email", "analytics")
 INSTANCES = tuple(name for part in PARTS for name in (part, f"{part}-2"))
 WELL = {"latency_ms": 0, "slow_ms": 1000, "lost_ms": 10000, "down": False}
 LIMITS = {"fsize": "Max file size", "nofile": "Max open files"}
 
-KINDS = {}  # name -> (targets, seconds, function)
+KINDS = {}  # name -> (targets, seconds, function, brokers that it wants)
 
 
-def kind(targets, seconds=(0, 0)):
+def kind(targets, seconds=(0, 0), brokers=1):
     def add(function):
-        KINDS[function.__name__] = (targets, seconds, function)
+        KINDS[function.__name__] = (targets, seconds, function, brokers)
         return function
 
     return add
 
 
-def planned():
-    """What plan.make wants to know of them."""
-    return {name: (targets, seconds) for name, (targets, seconds, _) in KINDS.items()}
+def planned(brokers=1):
+    """What plan.make wants to know of those that so many brokers can have."""
+    others = tuple(BROKERS)[1:brokers]
+    return {
+        name: (targets + others if "kafka" in targets else targets, seconds)
+        for name, (targets, seconds, _, least) in KINDS.items()
+        if least <= brokers
+    }
 
 
 class Missed(Exception):

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+import time
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -70,6 +71,23 @@ def repeated(bench, fault):
     draw.shuffle(records)
     for record in records:
         again(bench.stack, record)
+
+
+@kind(SAGA, (1, 6), brokers=3)
+def leader_killed(bench, fault):
+    """The broker that leads a partition dies and stays away: another one leads, with all that was acknowledged."""
+    partition = random.Random(fault.seed).randrange(PARTITIONS)
+    admin = AdminClient({"bootstrap.servers": bench.stack.settings["TRADEWIND_KAFKA"], "log_level": 2})
+    leader = admin.list_topics(fault.target, timeout=60).topics[fault.target].partitions[partition].leader
+    if leader < 1:
+        raise Missed(f"{fault.target}/{partition} has no leader")
+    program = bench.network.brokers[leader - 1]
+    bench.signal(program, signal.SIGKILL)
+    bench.stack.stop(program)
+    try:
+        time.sleep(fault.seconds)
+    finally:
+        bench.stack.start(program)
 
 
 @kind(SAGA)

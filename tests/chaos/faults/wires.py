@@ -3,9 +3,11 @@
 import random
 import time
 
-from network import ROUTES
+from network import BROKERS, ROUTES
 
 from .bench import kind
+
+WIRES = tuple(route for route in ROUTES if route not in tuple(BROKERS)[1:])
 
 
 def while_it(bench, fault, does, **more):
@@ -16,28 +18,28 @@ def while_it(bench, fault, does, **more):
         bench.network.tell(fault.target, "pass")
 
 
-@kind(tuple(ROUTES), (3, 8))
+@kind(WIRES, (3, 8))
 def wire_delayed(bench, fault):
     while_it(bench, fault, "delay", ms=random.Random(fault.seed).choice((20, 50, 150)))
 
 
-@kind(tuple(ROUTES), (2, 9))
+@kind(WIRES, (2, 9))
 def wire_stalled(bench, fault):
     """Nothing passes, and nobody is told; then all of it does."""
     while_it(bench, fault, "stall")
 
 
-@kind(tuple(ROUTES))
+@kind(WIRES)
 def wire_cut(bench, fault):
     bench.network.tell(fault.target, "cut")
 
 
-@kind(tuple(ROUTES))
+@kind(WIRES)
 def wire_reset(bench, fault):
     bench.network.tell(fault.target, "reset")
 
 
-@kind(tuple(ROUTES), (2, 6))
+@kind(WIRES, (2, 6))
 def wire_refused(bench, fault):
     bench.network.tell(fault.target, "refuse")
     bench.network.tell(fault.target, "reset")
@@ -47,7 +49,7 @@ def wire_refused(bench, fault):
         bench.network.tell(fault.target, "pass")
 
 
-@kind(tuple(ROUTES), (0.5, 2.5))
+@kind(WIRES, (0.5, 2.5))
 def answers_lost(bench, fault):
     """Requests arrive and are obeyed, a commit among them; no answer comes back, and then the connection breaks."""
     bench.network.tell(fault.target, "swallow")
