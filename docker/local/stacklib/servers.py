@@ -125,7 +125,9 @@ def kafka_prepare(layout, options):
         raise StackError(f"the state is of {len(formatted)} brokers, want {len(names)}: run stack empty first")
     layout.write(layout.etc / "kafka-log.properties", KAFKA_LOG)
     # Where clients are told to connect: addresses of a proxy, when the stack was told to use one.
-    advertised = options.settings.get("TRADEWIND_KAFKA", "").split(",")
+    own = [layout.address(name) for name in names]
+    told = options.settings.get("TRADEWIND_KAFKA", "").split(",")
+    advertised = told if told != [""] and len(told) == len(own) else own
     voters = ",".join(f"{node}@{layout.address(f'{name}-controller')}" for node, name in enumerate(names, 1))
     cluster = str(uuid.uuid4())
     for node, name in enumerate(names, 1):
@@ -135,8 +137,8 @@ def kafka_prepare(layout, options):
             KAFKA_PROPERTIES.format(
                 node=node,
                 voters=voters,
-                broker=layout.address(name),
-                advertised=advertised[node - 1] if len(advertised) == len(names) else layout.address(name),
+                broker=own[node - 1],
+                advertised=advertised[node - 1],
                 controller=layout.address(f"{name}-controller"),
                 replicas=len(names),
                 in_sync=len(names) // 2 + 1,
