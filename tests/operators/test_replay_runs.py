@@ -67,7 +67,9 @@ def test_until_a_position_or_a_time(clean, shop, ends):
     states = clean.sql("payment", f"SELECT state FROM replay_shadow.payment_events WHERE order_id = '{order}' ORDER BY number")
     assert states == [("2",), ("6",)]
 
-    when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(refunded.timestamp()[1] / 1000 + 1)) + "Z"
+    second = refunded.timestamp()[1] // 1000 + 1
+    clean.wait_until(lambda: time.time() > second, what="the second after it")  # what is still to come is refused
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
     replay(clean, "payment", "--fresh", "--until", when)
     states = clean.sql("payment", f"SELECT state FROM replay_shadow.payment_events WHERE order_id = '{order}' ORDER BY number")
     assert states == [("2",), ("6",), ("12",)]
