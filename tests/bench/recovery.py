@@ -13,7 +13,7 @@ from local_stack import CHECKOUT, Stack
 from records import headers_of
 
 PARTS = ("orders", "inventory", "payment", "fraud")
-PROMISED_S = {**dict.fromkeys(PARTS, 2), "postgres": 5, "broker": 15, "broker_away": 15}
+WANTED_S = {**dict.fromkeys(PARTS, 2), "postgres": 5, "broker": 15, "broker_away": 15}
 CALM_S = {**dict.fromkeys(PARTS, 8), "postgres": 12, "broker": 30, "broker_away": 30}  # longer than any should need
 AWAY_S = 20
 LATE_S = 1  # an order that waits for longer lags
@@ -64,8 +64,8 @@ def summary(fault, took):
     return {
         "seconds": [round(each, 2) for each in took],
         "median": round(took[len(took) // 2], 2),
-        "p99": round(took[min(len(took) - 1, int(len(took) * 0.99))], 2),
-        "promised": PROMISED_S[fault],
+        "most": round(took[-1], 2),
+        "wanted": WANTED_S[fault],
     }
 
 
@@ -73,9 +73,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rate", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--fault", action="append", choices=list(PROMISED_S))
+    parser.add_argument("--fault", action="append", choices=list(WANTED_S))
     options = parser.parse_args()
-    faults = options.fault or list(PROMISED_S)
+    faults = options.fault or list(WANTED_S)
     plan = [fault for _ in range(options.rounds) for fault in faults]
     needed_s = WARM_S + sum(CALM_S[fault] + AWAY_S * (fault == "broker_away") + 2 for fault in plan)
 
