@@ -274,8 +274,10 @@ static enum err_kind open_store(struct host *host, struct err *err)
         kind = host->part->open_store(host, &host->store, err);
     else
         kind = pg_store_open(&host->store, setting_text("TRADEWIND_<PART>_DATABASE"),
-                             host_instance(host), host->partitions + 1, part_migrations,
-                             part_migration_count, err); /* one more: what operators do */
+                             host_instance(host),
+                             host->partitions + 1, /* one more: what operators do */
+                             setting_integer("TRADEWIND_JOURNAL_SECONDS"), part_migrations,
+                             part_migration_count, err);
     host->store_is_open = kind == ERR_OK;
     return kind;
 }

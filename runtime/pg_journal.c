@@ -4,10 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* A journal partition spans this long; one is dropped when all in it is older than the retention.
- */
+/* A journal partition spans this long; one is dropped when all in it is older than journal_s. */
 #define JOURNAL_SPAN_S 600
-#define JOURNAL_KEEP_S 3600
 #define JOURNAL_AHEAD 6
 
 static const struct pg_statement LAST_NUMBERS = {"last_numbers",
@@ -177,7 +175,7 @@ static enum err_kind drop_journal_partition(struct pg *pg, int64_t start_s, stru
     return pg_script(pg, sql, err);
 }
 
-static enum err_kind tend_journal(struct pg *pg, struct err *err)
+static enum err_kind tend_journal(struct pg *pg, int64_t keep_s, struct err *err)
 {
     int64_t now_s = clock_utc_us() / 1000000;
     int64_t first_s = (now_s / JOURNAL_SPAN_S - 1) * JOURNAL_SPAN_S;
@@ -201,7 +199,7 @@ static enum err_kind tend_journal(struct pg *pg, struct err *err)
     for (int64_t i = 0; kind == ERR_OK && i < JOURNAL_AHEAD + 2; i++)
         if (!there[i])
             kind = make_journal_partition(pg, first_s + i * JOURNAL_SPAN_S, err);
-    if (kind == ERR_OK && oldest_s < now_s - JOURNAL_SPAN_S - JOURNAL_KEEP_S)
+    if (kind == ERR_OK && oldest_s < now_s - JOURNAL_SPAN_S - keep_s)
         kind = drop_journal_partition(pg, oldest_s, err);
     return kind;
 }
@@ -216,7 +214,7 @@ enum err_kind pg_journal_maintain(void *self, struct err *err)
         kind = pg_script(store->relay, "select pg_advisory_lock(7236284)", err);
     if (kind != ERR_OK)
         return kind;
-    kind = tend_journal(store->relay, err);
+    kind = tend_journal(store->relay, store->journal_s, err);
     if (!pg_is_lost(store->relay))
         pg_script(store->relay, "select pg_advisory_unlock(7236284)", NULL);
     return kind;

@@ -596,8 +596,9 @@ static enum err_kind prepare_database(struct pg_store *store, const struct pg_mi
 }
 
 enum err_kind pg_store_open(struct store *out, const char *conninfo, const char *application,
-                            int32_t partitions, const struct pg_migration *migrations,
-                            size_t migration_count, struct err *err)
+                            int32_t partitions, int64_t journal_s,
+                            const struct pg_migration *migrations, size_t migration_count,
+                            struct err *err)
 {
     struct pg_store *store = mem_alloc(sizeof *store);
     enum err_kind kind;
@@ -605,6 +606,7 @@ enum err_kind pg_store_open(struct store *out, const char *conninfo, const char 
     store->conninfo = mem_strdup(conninfo);
     store->application = mem_strdup(application);
     store->partitions = partitions;
+    store->journal_s = journal_s;
     kind = prepare_database(store, migrations, migration_count, err);
     if (kind != ERR_OK) {
         store_close(store);

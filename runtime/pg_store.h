@@ -10,9 +10,12 @@
 /**
  * Open the sessions (waits for nothing: ERR_RETRY when the server is not there), run the delivery
  * migrations and then the part's own.
+ *
+ * journal_s  how long what was published stays in the journal
  */
 enum err_kind pg_store_open(struct store *out, const char *conninfo, const char *application,
-                            int32_t partitions, const struct pg_migration *migrations,
-                            size_t migration_count, struct err *err);
+                            int32_t partitions, int64_t journal_s,
+                            const struct pg_migration *migrations, size_t migration_count,
+                            struct err *err);
 
 #endif

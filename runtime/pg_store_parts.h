@@ -12,6 +12,7 @@ struct pg_store {
     char *conninfo;
     char *application;
     int32_t partitions;
+    int64_t journal_s;
     struct pg *worker;
     struct pg *relay;
     struct pg *probe;

@@ -16,6 +16,7 @@ const struct setting settings_common[] = {
     {"TRADEWIND_INSTANCE",        "<part>-1",       SETTING_TEXT,      1, 40,   NULL, "this process among those of its part; stays the same over restarts"},
     {"TRADEWIND_KAFKA",           "127.0.0.1:9092", SETTING_ADDRESSES, 0, 0,    NULL, "Kafka bootstrap servers, separated by commas"},
     {"TRADEWIND_PARTITIONS",      "12",             SETTING_INTEGER,   1, 1000, NULL, "partitions of each event topic; never changes in place"},
+    {"TRADEWIND_JOURNAL_SECONDS", "3600",          SETTING_INTEGER,   60, 604800, NULL, "how long what was published stays in the journal, to fill holes of the topic with"},
     {"TRADEWIND_SCHEMAS",         "schemas",        SETTING_FILE,      0, 0,    NULL, "folder with the event schemas and their lock file"},
     {"TRADEWIND_REGISTRY",        "",               SETTING_URL,       0, 0,    NULL, "schema registry; empty: ids come from the lock file"},
     {"TRADEWIND_<PART>_DATABASE", "",               SETTING_TEXT,      0, 0,    NULL, "PostgreSQL connection string or URI of this part's own database"},

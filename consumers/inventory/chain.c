@@ -340,7 +340,7 @@ enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t fr
 /* --- Trimming ------------------------------------------------------------------------------- */
 
 static enum err_kind may_drop(struct mongo *mongo, uint64_t first, const uint64_t *published,
-                              int32_t partitions, int64_t now_us, bool *may, struct err *err)
+                              int32_t partitions, int64_t until_us, bool *may, struct err *err)
 {
     AUTO(arena_clear) struct arena arena = {0};
     AUTO(bson_destroy) bson_t *last = NULL;
@@ -360,7 +360,7 @@ static enum err_kind may_drop(struct mongo *mongo, uint64_t first, const uint64_
         return kind;
     kind = batch_read(&batch, last, &arena, err);
     if (kind != ERR_OK || batch.standing.partitions > partitions ||
-        batch.standing.time_us > now_us - CHAIN_KEEP_US)
+        batch.standing.time_us > until_us)
         return kind;
     for (int32_t i = 0; i < batch.standing.partitions; i++)
         if (batch.standing.last_numbers[i] > published[i])
@@ -372,7 +372,7 @@ static enum err_kind may_drop(struct mongo *mongo, uint64_t first, const uint64_
 /* Collections of the chain below a snapshot's number. *first_left: the first number that is there
  * after. */
 static enum err_kind trim_ledger(struct mongo *mongo, uint64_t snapshot, const uint64_t *published,
-                                 int32_t partitions, int64_t now_us, uint64_t *first_left,
+                                 int32_t partitions, int64_t until_us, uint64_t *first_left,
                                  struct err *err)
 {
     AUTO(mongo_names_free) char **names = NULL;
@@ -389,7 +389,7 @@ static enum err_kind trim_ledger(struct mongo *mongo, uint64_t snapshot, const u
         *first_left = first;
         if (first + LEDGER_COLLECTION_DOCUMENTS - 1 > snapshot)
             return ERR_OK;
-        kind = may_drop(mongo, first, published, partitions, now_us, &may, err);
+        kind = may_drop(mongo, first, published, partitions, until_us, &may, err);
         if (kind != ERR_OK || !may)
             return kind;
         kind = mongo_drop(mongo, names[i], err);
@@ -443,7 +443,7 @@ static enum err_kind trim_states(struct mongo *mongo, uint64_t first_left, struc
 }
 
 enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t partitions,
-                         int64_t now_us, struct err *err)
+                         int64_t keep_us, int64_t now_us, struct err *err)
 {
     AUTO(mongo_names_free) char **names = NULL;
     size_t count;
@@ -461,7 +461,7 @@ enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t
             return kind;
     } while (time_us > now_us - CHAIN_SNAPSHOT_AGE_US ||
              !chain_snapshot_number(names[anchor], &number));
-    kind = trim_ledger(mongo, number, published, partitions, now_us, &first_left, err);
+    kind = trim_ledger(mongo, number, published, partitions, now_us - keep_us, &first_left, err);
     if (kind == ERR_OK)
         kind = trim_snapshots(mongo, names, (size_t)anchor, first_left, err);
     if (kind == ERR_OK)

@@ -17,9 +17,8 @@
 #include "consumers/inventory/ledger.h"
 #include "runtime/mongo.h"
 
-/* A collection is dropped when all its events are published and this old, and a snapshot of what is
- * behind it is that old: who reads has found either the collection or the snapshot. */
-#define CHAIN_KEEP_US (INT64_C(3600) * 1000000)
+/* A collection is dropped when all its events are published and old enough, and a snapshot of what
+ * is behind it is that old: who reads has found either the collection or the snapshot. */
 #define CHAIN_SNAPSHOT_AGE_US (INT64_C(60) * 1000000)
 /* Between two snapshots that are kept for those who check the ledger from further back. */
 #define CHAIN_SNAPSHOT_SPACING_US (INT64_C(600) * 1000000)
@@ -97,8 +96,9 @@ enum err_kind chain_write_state(char name[LEDGER_NAME_SIZE], struct mongo *mongo
  * Drop what nobody needs any more: collections of the chain, and snapshots.
  *
  * published   what the broker has acknowledged, by shard
+ * keep_us     how long what was published stays
  */
 enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t partitions,
-                         int64_t now_us, struct err *err);
+                         int64_t keep_us, int64_t now_us, struct err *err);
 
 #endif

@@ -50,6 +50,7 @@ static enum err_kind open_store(struct host *host, struct store *out, struct err
         .instance = host_instance(host),
         .warehouse = INVENTORY_WAREHOUSE,
         .partitions = host_partitions(host) + 1, /* one more shard: what operators do */
+        .journal_s = setting_integer("TRADEWIND_JOURNAL_SECONDS"),
         .belief_ms = LEDGER_BELIEF_MS,
     };
     enum err_kind kind = ledger_store_open(out, &options, err);

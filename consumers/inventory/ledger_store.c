@@ -400,6 +400,7 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
     store->instance = mem_strdup(options->instance);
     store->warehouse = mem_strdup(options->warehouse);
     store->partitions = options->partitions;
+    store->journal_s = options->journal_s;
     store->belief_ms = options->belief_ms;
     store->last_numbers = mem_alloc(partitions * sizeof *store->last_numbers);
     store->published = mem_alloc(partitions * sizeof *store->published);

@@ -26,6 +26,7 @@ struct ledger_store_options {
     const char *instance; /* "inventory-1" */
     const char *warehouse;
     int32_t partitions;
+    int64_t journal_s; /* how long what was published stays */
     int64_t belief_ms; /* LEDGER_BELIEF_MS, but for tests */
 };
 

@@ -20,7 +20,7 @@ struct ledger_store {
     char *instance, *warehouse;
     char run[17]; /* of this process: random hex */
     int32_t partitions;
-    int64_t belief_ms;
+    int64_t journal_s, belief_ms;
 
     /* The worker's. The relay looks at ledger only under the lock, and the worker changes the
      * pointer, and anything in it but the stock, only under it. */

@@ -102,7 +102,8 @@ enum err_kind ledger_store_maintain(void *self, struct err *err)
     leads = store->ledger != NULL && store->epoch != 0 && store->ledger->epoch == store->epoch;
     memcpy(published, store->published, bytes);
     pthread_mutex_unlock(&store->lock);
-    return leads ? chain_trim(store->relay, published, store->partitions, clock_utc_us(), err)
+    return leads ? chain_trim(store->relay, published, store->partitions,
+                              store->journal_s * 1000000, clock_utc_us(), err)
                  : ERR_OK;
 }
 

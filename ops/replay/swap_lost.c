@@ -4,10 +4,10 @@
 #include "runtime/clock.h"
 #include "runtime/kafka.h"
 #include "runtime/pg_store.h"
+#include "runtime/settings.h"
 
 #include <stdio.h>
 
-#define JOURNAL_MS 3600000
 #define JOURNAL_ROWS 2000
 #define UNDECIDED "undecided"
 
@@ -16,10 +16,10 @@ static enum err_kind make_tables(struct lost *lost, struct err *err)
 {
     const struct fold *fold = lost->shadow->fold;
     struct store store;
-    enum err_kind kind =
-        pg_store_open(&store, lost->database, "tradewind replay",
-                      lost->shadow->reader.partitions + 1, /* one more: what operators do */
-                      fold->scripts, *fold->script_count, err);
+    enum err_kind kind = pg_store_open(
+        &store, lost->database, "tradewind replay",
+        lost->shadow->reader.partitions + 1, /* one more: what operators do */
+        setting_integer("TRADEWIND_JOURNAL_SECONDS"), fold->scripts, *fold->script_count, err);
 
     if (kind == ERR_OK)
         store.close(store.self);
@@ -119,22 +119,24 @@ static enum err_kind copy_record(void *context, struct log_place *place,
     return columns[0].count >= JOURNAL_ROWS ? store_copy(copy, err) : ERR_OK;
 }
 
-/* Who reads this part's topic and misses something asks for it for up to an hour. */
+/* Who reads this part's topic and misses something asks for it as far back as the journal reaches.
+ */
 static enum err_kind copy_journal(struct lost *lost, struct err *err)
 {
     const struct log_reader *position = &lost->shadow->reader;
     struct journal_copy copy = {.lost = lost};
+    int64_t since_ms = clock_utc_us() / 1000 - setting_integer("TRADEWIND_JOURNAL_SECONDS") * 1000;
     struct log_reader reader;
     enum err_kind kind = log_reader_open(&reader, position->brokers, &lost->shadow->fold->publishes,
                                          1, position->partitions, err);
 
     start_copy(&copy);
     if (kind == ERR_OK)
-        kind = log_reader_aim_at_time(&reader, clock_utc_us() / 1000 - JOURNAL_MS, err);
+        kind = log_reader_aim_at_time(&reader, since_ms, err);
     for (size_t i = 0; kind == ERR_OK && i < reader.place_count; i++) {
         struct log_place *place = &reader.places[i];
 
-        /* From the first record of that hour on, whatever its number is. */
+        /* From the first record of that time on, whatever its number is. */
         log_place_start(place, place->until_offset, 0, true);
         place->until_offset =
             log_reader_place(position, place->topic, place->partition)->next_offset;

@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
 
 import faults  # noqa: E402
+import growth  # noqa: E402
 import oracle  # noqa: E402
 import plan  # noqa: E402
 import promises  # noqa: E402
@@ -27,6 +28,7 @@ AT_ONCE = 4  # faults that strike side by side
 PRODUCTS, SCARCE = 60, 6  # the scarce ones run out
 REST_S = 300  # to come to rest in, when nothing fails any more
 EXAMPLES = 8
+DATABASES = tuple(part for part in faults.PARTS if part != "inventory")  # PostgreSQL's
 
 
 def say(text):
@@ -129,16 +131,17 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1):
     preload = Preload(folder / "preload", library, struck_by(planned, ("clock_", "died_")))
     network = Network(stack, brokers)
     try:
-        stack.up(instances=2, settings=network.settings(), under=preload.under())
+        settings = {"TRADEWIND_JOURNAL_SECONDS": growth.JOURNAL_S, **network.settings()}
+        stack.up(instances=2, settings=settings, under=preload.under())
         strikes = Strikes(faults.Bench(stack, network, preload), planned)
-        told = under_load(stack, network, strikes, Orders(orders, rate, seed), folder / "promises")
+        told, samples = under_load(stack, network, strikes, Orders(orders, rate, seed), folder)
         come_to_rest(stack)
         say("what was promised is looked at")
-        found = oracle.judge(promises.read(told), world.read(stack, strikes.bench.poison))
+        found = oracle.judge(promises.read(told), world.read(stack, strikes.bench.poison, samples))
     finally:
         stack.down()  # parts end quickly while they can reach what they talk to
         network.close()
-    print(report(strikes, found))
+    print(report(strikes, found, samples))
     return strikes.struck, found
 
 
@@ -147,29 +150,32 @@ def struck_by(planned, kinds):
     return sorted({fault.target.split()[0] for fault in planned if fault.kind.startswith(kinds)})
 
 
-def under_load(stack, network, strikes, orders, path):
-    """Gives the log of what was promised."""
+def under_load(stack, network, strikes, orders, folder):
+    """Gives the log of what was promised, and samples of what grew."""
     name = f"CHAOS{int(time.time())}"
-    log = promises.Log(path)
+    log = promises.Log(folder / "promises")
     door = Door(f"127.0.0.1:{network.ports['door']}", stack.token("service", "chaos"))
     load = Load(door, stock_up(stack, name, orders.count), orders, name, log)
     stopped = threading.Event()
     threading.Thread(target=tell, args=(load, stopped), daemon=True).start()
     load.start()
+    watch = growth.Watch(stack, faults.INSTANCES, DATABASES, load, folder / "samples")
     strikes.go(load)
     strikes.bench.heal()
     load.calm()
     load.join()
+    samples = watch.end()
     log.close()
     stopped.set()
     say(f"{load.sent} orders sent, {load.accepted} promised; nothing fails any more")
-    return path
+    return folder / "promises", samples
 
 
-def report(strikes, found):
+def report(strikes, found, samples):
     total = sum(strikes.struck.values())
     lines = [f"{total} faults of {len(strikes.struck)} kinds struck, {len(strikes.missed)} missed:"]
     lines += [f"  {number:4}  {kind}" for kind, number in sorted(strikes.struck.items())]
+    lines += growth.summary(samples)
     lines += ["violations:"]
     for rule, texts in found.items():
         lines.append(f"  {len(texts):4}  {rule}: {oracle.RULES[rule]}")

@@ -4,6 +4,8 @@ logs and worlds; what the stores and topics say of each other is the business of
 
 from collections import Counter, defaultdict
 
+import growth
+
 FULFILLED, CLOSED = 3, 5  # saga/table.def
 SENT = 2
 
@@ -18,6 +20,7 @@ RULES = {
     "charged": "the provider's book: a fulfilled order is paid once and in full, another costs nothing",
     "mailed": "a mail that was sent has arrived, under one id, and none that nobody sent",
     "set_aside": "dead letters are exactly the records that were put there to be set aside",
+    "flat": "memory, descriptors and what passes through do not grow in a long run",
     "audit": "tradewind audit finds nothing",
 }
 
@@ -34,6 +37,7 @@ def judge(promises, world):
     _charged(found["charged"], world)
     _mailed(found["mailed"], promises, world)
     _set_aside(found["set_aside"], world)
+    found["flat"] += growth.judge(world.samples)
     found["audit"] += world.audit
     return found
 

@@ -20,10 +20,11 @@ class World:
     poison: set = field(default_factory=set)  # (part, place) that have to be set aside
     dead_letters: set = field(default_factory=set)  # (part, place) that were
     audit: list = field(default_factory=list)  # its findings
+    samples: list = field(default_factory=list)  # taken meanwhile (growth.py)
 
 
-def read(stack, poison):
-    world = World(poison=set(poison))
+def read(stack, poison, samples):
+    world = World(poison=set(poison), samples=samples)
     for order, customer, state, total in stack.sql(
         "orders", "select id, customer_id, state, total_minor from order_states"
     ):

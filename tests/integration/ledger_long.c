@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define HOUR_US (INT64_C(3600) * 1000000)
+
 static void wait_for_snapshot(struct mongo *mongo)
 {
     for (int i = 0; i < 100; i++) {
@@ -59,7 +61,7 @@ static void write_long_chain(struct mongo *mongo)
 
 static int64_t hours_later_us(void)
 {
-    return clock_utc_us() + 2 * CHAIN_KEEP_US;
+    return clock_utc_us() + 2 * HOUR_US;
 }
 
 Test(ledger, a_long_chain_is_read_from_its_snapshot_and_trimmed_when_it_may, .fini = drop_all,
@@ -82,11 +84,11 @@ Test(ledger, a_long_chain_is_read_from_its_snapshot_and_trimmed_when_it_may, .fi
     cr_expect_gt(next, 200, "the rest of the first collection at least");
 
     cr_expect_eq(count_collections(mongo, "ledger_"), 5);
-    cr_expect_eq(chain_trim(mongo, all_published, P, clock_utc_us(), &err), ERR_OK);
+    cr_expect_eq(chain_trim(mongo, all_published, P, HOUR_US, clock_utc_us(), &err), ERR_OK);
     cr_expect_eq(count_collections(mongo, "ledger_"), 5, "nothing is an hour old");
-    cr_expect_eq(chain_trim(mongo, behind, P, hours_later_us(), &err), ERR_OK);
+    cr_expect_eq(chain_trim(mongo, behind, P, HOUR_US, hours_later_us(), &err), ERR_OK);
     cr_expect_eq(count_collections(mongo, "ledger_"), 5, "not all is published");
-    cr_expect_eq(chain_trim(mongo, all_published, P, hours_later_us(), &err), ERR_OK);
+    cr_expect_eq(chain_trim(mongo, all_published, P, HOUR_US, hours_later_us(), &err), ERR_OK);
     cr_expect_eq(count_collections(mongo, "ledger_"), 1,
                  "only what is behind the snapshot is left");
     cr_expect_eq(count_collections(mongo, "snapshot_"), 1);
@@ -168,7 +170,7 @@ Test(ledger, an_audit_of_a_trimmed_chain_begins_at_its_snapshot_and_sees_what_is
     const struct world_sku *sku;
 
     write_long_chain(mongo);
-    cr_assert_eq(chain_trim(mongo, all_published, P, hours_later_us(), NULL), ERR_OK);
+    cr_assert_eq(chain_trim(mongo, all_published, P, HOUR_US, hours_later_us(), NULL), ERR_OK);
 
     read_for_audit(&audited);
     cr_assert(audit->stores.ledger, "%s", audit->why_not[6]);

@@ -29,6 +29,7 @@ struct store open_store(const char *instance, int64_t belief_ms)
                                                  .instance = instance,
                                                  .warehouse = "main",
                                                  .partitions = P,
+                                                 .journal_s = 3600,
                                                  .belief_ms = belief_ms};
     struct store store;
     struct err err = {0};

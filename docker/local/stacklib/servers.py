@@ -82,6 +82,9 @@ transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
 unclean.leader.election.enable=false
+# A broker that comes back waits until the controller has forgotten the one before (KAFKA-19130): 3 s instead of 9.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 # A group of one member need not wait for others to join.
 group.initial.rebalance.delay.ms=0
 # Event topics keep everything; each says so itself, and what does not say is kept as well.
