@@ -73,12 +73,20 @@ enum err_kind event_encode(struct buf *out, enum event_type type, const void *ev
 
 /* --- Decoding -------------------------------------------------------------------------------- */
 
+int32_t event_schema_id(struct view value)
+{
+    const unsigned char *head = (const unsigned char *)value.data;
+
+    return value.size < HEAD_BYTES ? -1
+                                   : (int32_t)((uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 |
+                                               (uint32_t)head[3] << 8 | head[4]);
+}
+
 /* The schema of a value and a cursor behind its head. */
 static enum err_kind read_head(struct cursor *cursor, const struct schema_id **schema,
                                struct view value, const struct schema_ids *ids, struct err *err)
 {
     const unsigned char *head = (const unsigned char *)value.data;
-    uint32_t id;
 
     if (value.size < HEAD_BYTES)
         return err_set(err, ERR_REJECT, "value of %zu bytes, want a head of %d", value.size,
@@ -86,13 +94,12 @@ static enum err_kind read_head(struct cursor *cursor, const struct schema_id **s
     if (head[0] != 0)
         return err_set(err, ERR_REJECT, "value begins with byte %d, want 0 and a schema id",
                        head[0]);
-    id = (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
-    *schema = schema_ids_find(ids, (int32_t)id);
+    *schema = schema_ids_find(ids, event_schema_id(value));
     if (*schema == NULL)
         return err_set(err, ERR_RETRY,
                        "schema id %d: neither the lock file nor the registry "
                        "knows it",
-                       (int32_t)id);
+                       event_schema_id(value));
     *cursor = cursor_over(view_of(value.data + HEAD_BYTES, value.size - HEAD_BYTES));
     return ERR_OK;
 }
@@ -127,6 +134,16 @@ enum err_kind event_decode(enum event_type *type, const void **event, struct vie
     *type = schema->type;
     *event = into;
     return ERR_OK;
+}
+
+enum err_kind event_decode_kept(enum event_type *type, const void **event, struct view value,
+                                struct schema_ids *ids, struct arena *arena, struct err *err)
+{
+    enum err_kind kind = event_decode(type, event, value, ids, arena, err);
+
+    if (kind == ERR_RETRY && schema_ids_refresh(ids, event_schema_id(value), NULL) == ERR_OK)
+        kind = event_decode(type, event, value, ids, arena, err);
+    return kind;
 }
 
 /* --- As JSON --------------------------------------------------------------------------------- */

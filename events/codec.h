@@ -49,6 +49,15 @@ enum err_kind event_encode(struct buf *out, enum event_type type, const void *ev
 enum err_kind event_decode(enum event_type *type, const void **event, struct view value,
                            const struct schema_ids *ids, struct arena *arena, struct err *err);
 
+/** The schema id in its head; -1: it has none. */
+int32_t event_schema_id(struct view value);
+
+/** As event_decode, of a value that a part keeps: one of its instances may be of a later release
+ * than this, and have kept it. An id that nobody here knows is looked for first, which may take 3
+ * s. */
+enum err_kind event_decode_kept(enum event_type *type, const void **event, struct view value,
+                                struct schema_ids *ids, struct arena *arena, struct err *err);
+
 /** The event as a JSON object: enums as symbols, times in RFC 3339, bytes in base64. */
 void event_print_json(struct json_writer *writer, enum event_type type, const void *event);
 

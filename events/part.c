@@ -56,7 +56,7 @@ int32_t host_shard_of(const struct host *host, struct view key)
     return (int32_t)partition_of(key, (uint32_t)host->partitions);
 }
 
-const struct schema_ids *host_schema_ids(const struct host *host)
+struct schema_ids *host_schema_ids(const struct host *host)
 {
     return host->ids;
 }

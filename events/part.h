@@ -123,8 +123,7 @@ const struct part *host_part(const struct host *host);
 const char *host_instance(const struct host *host); /* "orders-1" */
 int32_t host_partitions(const struct host *host);   /* P */
 int32_t host_shard_of(const struct host *host, struct view key);
-const struct schema_ids *
-host_schema_ids(const struct host *host); /* for event_decode; lookups only */
+struct schema_ids *host_schema_ids(const struct host *host);
 
 /** Who asks, and why (?because=), for a command's operation; lives as long as the request. False:
  * the reason is too long, and the request has been answered. HTTP thread. */

@@ -150,18 +150,9 @@ static bool next_header(void *context, struct header *header)
     return true;
 }
 
-static int32_t schema_id_of(struct view value)
-{
-    const unsigned char *at = (const unsigned char *)value.data;
-
-    return value.size < 5 ? -1
-                          : (int32_t)((uint32_t)at[1] << 24 | (uint32_t)at[2] << 16 |
-                                      (uint32_t)at[3] << 8 | at[4]);
-}
-
 static int32_t schema_id_of_record(const struct intake_record *record)
 {
-    return schema_id_of(view_of(record->message->payload, record->message->len));
+    return event_schema_id(view_of(record->message->payload, record->message->len));
 }
 
 static enum err_kind decode(struct host *host, struct item *item, struct view value,
@@ -181,8 +172,8 @@ enum err_kind worker_read_value(struct host *host, struct item *item, int32_t pa
     if (!view_equal(item->envelope.subject, key))
         return err_set(err, ERR_REJECT, "ce_subject: not the record's key");
     kind = decode(host, item, value, err);
-    if (kind == ERR_RETRY && (item->redriven || unknown_may_look(host, schema_id_of(value))) &&
-        schema_ids_refresh(host->ids, schema_id_of(value), NULL) == ERR_OK)
+    if (kind == ERR_RETRY && (item->redriven || unknown_may_look(host, event_schema_id(value))) &&
+        schema_ids_refresh(host->ids, event_schema_id(value), NULL) == ERR_OK)
         kind = decode(host, item, value, err);
     if (kind != ERR_OK)
         return kind;

@@ -315,15 +315,15 @@ static void hand_over(struct mailer *mailer, const struct owed *owed,
     }
 }
 
-/* The order as it was kept; NULL: it cannot be read. */
+/* The order as it was kept; NULL: it cannot be read, or not yet (err is ERR_RETRY). */
 static const struct order_created *read_created(struct mailer *mailer, const struct owed *owed,
                                                 struct err *err)
 {
     enum event_type type;
     const void *event;
 
-    if (event_decode(&type, &event, owed->created, host_schema_ids(mailer->host), &mailer->arena,
-                     err) != ERR_OK)
+    if (event_decode_kept(&type, &event, owed->created, host_schema_ids(mailer->host),
+                          &mailer->arena, err) != ERR_OK)
         return NULL;
     return type == EVENT_ORDER_CREATED ? event : NULL;
 }
@@ -346,7 +346,9 @@ static void send_mail(struct mailer *mailer, const struct owed *owed)
     if (owed->created.data == NULL)
         return; /* topics are read side by side: its order.created is still to come */
     created = read_created(mailer, owed, &err);
-    if (created == NULL) {
+    if (created == NULL && err.kind == ERR_RETRY) {
+        postpone(mailer, owed, err.text); /* a later release has kept it: its schemas are to come */
+    } else if (created == NULL) {
         settle(mailer, owed, message_id, false, arena_strdup(arena, err.text));
     } else if (created->contact == NULL) {
         settle(mailer, owed, message_id, false, "no contact");

@@ -310,7 +310,7 @@ enum err_kind orders_decode_created(const struct order_created **out, const stru
     enum event_type type;
     const void *event;
 
-    if (event_decode(&type, &event, value, host_schema_ids(host), arena, err) != ERR_OK)
+    if (event_decode_kept(&type, &event, value, host_schema_ids(host), arena, err) != ERR_OK)
         return err_set(err, ERR_STOP, "stored order.created: %s", err->text);
     if (type != EVENT_ORDER_CREATED)
         return err_set(err, ERR_STOP, "stored event is %s, want order.created",

@@ -51,13 +51,14 @@ Test(ids, every_event_has_an_id_that_leads_back_to_it)
     "$schemas/events/product.withdrawn.avsc > $folder/events/product.withdrawn.avsc; "             \
     "$AVRO_COMPILE lock $folder > $folder/out"
 
+static const char newer[] = "\0\0\0\0\x18"
+                            "\x08gone"
+                            "\2A"
+                            "\2";
+
 Test(ids, a_version_that_comes_while_the_program_runs_is_found_by_a_refresh)
 {
     char folder[] = "/tmp/ids-XXXXXX";
-    static const char newer[] = "\0\0\0\0\x18"
-                                "\x08gone"
-                                "\2A"
-                                "\2";
     AUTO(arena_clear) struct arena arena = {0};
     AUTO(schema_ids_free) struct schema_ids *ids = NULL;
     const struct product_withdrawn *event;
@@ -84,6 +85,28 @@ Test(ids, a_version_that_comes_while_the_program_runs_is_found_by_a_refresh)
     event = data;
     cr_expect(view_equals(event->sku, "A"));
     cr_expect_eq(event->occurred_at, 1);
+    run("rm -r $folder", folder);
+}
+
+Test(ids, what_another_instance_of_a_later_release_has_kept_is_read)
+{
+    char folder[] = "/tmp/ids-XXXXXX";
+    const struct view value = view_of(newer, sizeof newer - 1);
+    AUTO(arena_clear) struct arena arena = {0};
+    AUTO(schema_ids_free) struct schema_ids *ids = NULL;
+    enum event_type type;
+    const void *event;
+    struct err err;
+
+    cr_assert_not_null(mkdtemp(folder));
+    run("cp -r $schemas/. $folder", folder);
+    ids = open_ids(folder);
+    cr_expect_eq(event_decode_kept(&type, &event, value, ids, &arena, &err), ERR_RETRY);
+
+    run(NEWER, folder);
+    cr_assert_eq(event_decode_kept(&type, &event, value, ids, &arena, &err), ERR_OK, "%s",
+                 err.text);
+    cr_expect(view_equals(((const struct product_withdrawn *)event)->sku, "A"));
     run("rm -r $folder", folder);
 }
 
