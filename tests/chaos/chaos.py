@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import threading
 import time
@@ -21,7 +22,9 @@ from load import Door, Load, Orders  # noqa: E402
 from confluent_kafka import KafkaException  # noqa: E402
 from local_stack import Failed, Stack  # noqa: E402
 from network import Network  # noqa: E402
+from power import Power  # noqa: E402
 from preload import Preload  # noqa: E402
+from releases import Releases  # noqa: E402
 
 RATE = 200  # orders a second that a release build bears on two cores while things fail
 AT_ONCE = 4  # faults that strike side by side
@@ -46,9 +49,8 @@ def stock_up(stack, run, orders):
         {"receipt_id": sku, "sku": sku, "quantity": orders * 6 if i >= SCARCE else max(1, orders // 60)}
         for i, sku in enumerate(prices)
     ]
-    # The door may just have lost an instance that the start has replaced; the same again is one.
-    for path, body in (("/products", products), ("/stock/receipts", receipts)):
-        stack.wait_until(lambda: stack.http("POST", path, role="service", json=body).ok, what=f"POST {path}")
+    assert stack.http("POST", "/products", role="service", json=products).ok
+    assert stack.http("POST", "/stock/receipts", role="service", json=receipts).ok
     for sku in prices:
         stack.wait_until(
             lambda: stack.http("GET", f"/orders/prices/{sku}", role="service").status_code == 200, 60, f"price of {sku}"
@@ -112,29 +114,34 @@ def come_to_rest(stack):
         say(f"not at rest after {REST_S} s")
 
 
-def make_plan(seed, orders, count, only, brokers):
-    kinds = {name: row for name, row in faults.planned(brokers).items() if not only or name in only}
+def make_plan(seed, orders, count, only, brokers, power):
+    kinds = {name: row for name, row in faults.planned(brokers, power).items() if not only or name in only}
+    if not kinds:
+        sys.exit(f"{', '.join(only)}: not on such a stack: see --brokers and --power")
     planned = plan.make(seed, orders, count, kinds)
     print(f"seed {seed}: {orders} orders, {count} faults of {len({fault.kind for fault in planned})} kinds")
     print("\n".join(map(str, planned)), flush=True)
     return planned
 
 
-def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1):
+def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False):
     """Gives (struck kinds, found) after a whole run on an empty stack, which is down then; its records lie in `chaos` of
     the stack's folder."""
-    planned = make_plan(seed, orders, count, only, brokers)
+    planned = make_plan(seed, orders, count, only, brokers, power)
     stack.up(servers_only=True, brokers=brokers)  # makes the folder, and the passwords that are part of addresses
     folder = stack.state / "chaos"
     folder.mkdir(exist_ok=True)
     (folder / "plan.json").write_text(json.dumps([fault.as_json() for fault in planned], indent=1) + "\n")
     library = stack.build / "tests" / "chaos" / "chaos-preload.so"
     preload = Preload(folder / "preload", library, struck_by(planned, ("clock_", "died_")))
+    releases = Releases(stack, folder) if struck_by(planned, ("rolled_out",)) else None
+    disks = Power(stack, folder / "power", struck_by(planned, ("power_lost",))) if power else None
     network = Network(stack, brokers)
     try:
         settings = {"TRADEWIND_JOURNAL_SECONDS": growth.JOURNAL_S, **network.settings()}
+        settings |= releases.settings() if releases else {}
         stack.up(instances=2, settings=settings, under=preload.under())
-        strikes = Strikes(faults.Bench(stack, network, preload), planned)
+        strikes = Strikes(faults.Bench(stack, network, preload, releases, disks), planned)
         told, samples = under_load(stack, network, strikes, Orders(orders, rate, seed), folder)
         come_to_rest(stack)
         say("what was promised is looked at")
@@ -142,6 +149,8 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1):
     finally:
         stack.down()  # parts end quickly while they can reach what they talk to
         network.close()
+        if disks:
+            disks.close()
     print(report(strikes, found, samples))
     return strikes.struck, found
 
@@ -192,12 +201,17 @@ def main():
     parser.add_argument("--rate", type=int, default=RATE, help=f"orders a second (default {RATE})")
     parser.add_argument("--only", action="append", choices=sorted(faults.KINDS), help="only this kind; may be repeated")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="how many Kafka brokers (default 1)")
+    parser.add_argument("--power", action="store_true", help="with disks that lose their power; needs root")
     parser.add_argument("--plan", action="store_true", help="print the plan and do nothing")
     asked = parser.parse_args()
     if asked.plan:
-        make_plan(asked.seed, asked.orders, asked.faults, asked.only, asked.brokers)
+        make_plan(asked.seed, asked.orders, asked.faults, asked.only, asked.brokers, asked.power)
         return 0
-    _, found = run(Stack(), asked.seed, asked.orders, asked.faults, asked.rate, asked.only, asked.brokers)
+    if asked.power and os.geteuid() != 0:
+        parser.error("--power mounts file systems, and only root may")
+    _, found = run(
+        Stack(), asked.seed, asked.orders, asked.faults, asked.rate, asked.only, asked.brokers, asked.power
+    )
     return 1 if any(found.values()) else 0
 
 

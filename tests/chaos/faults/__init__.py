@@ -5,5 +5,5 @@ strikes, holds on for fault.seconds if it is one that lasts, and leaves everythi
 to mend.
 """
 
-from . import clocks, outside, parts, points, servers, stores, topics, wires  # noqa: F401: each adds its kinds
+from . import clocks, outside, parts, points, releases, servers, stores, topics, wires  # noqa: F401: each adds its kinds
 from .bench import INSTANCES, KINDS, PARTS, Bench, Missed, planned  # noqa: F401

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,24 +18,24 @@ INSTANCES = tuple(name for part in PARTS for name in (part, f"{part}-2"))
 WELL = {"latency_ms": 0, "slow_ms": 1000, "lost_ms": 10000, "down": False}
 LIMITS = {"fsize": "Max file size", "nofile": "Max open files"}
 
-KINDS = {}  # name -> (targets, seconds, function, brokers that it wants)
+KINDS = {}  # name -> (targets, seconds, function, brokers that it wants, whether it wants disks that lose their power)
 
 
-def kind(targets, seconds=(0, 0), brokers=1):
+def kind(targets, seconds=(0, 0), brokers=1, power=False):
     def add(function):
-        KINDS[function.__name__] = (targets, seconds, function, brokers)
+        KINDS[function.__name__] = (targets, seconds, function, brokers, power)
         return function
 
     return add
 
 
-def planned(brokers=1):
-    """What plan.make wants to know of those that so many brokers can have."""
+def planned(brokers=1, power=False):
+    """What plan.make wants to know of those that so many brokers can have, on such disks."""
     others = tuple(BROKERS)[1:brokers]
     return {
         name: (targets + others if "kafka" in targets else targets, seconds)
-        for name, (targets, seconds, _, least) in KINDS.items()
-        if least <= brokers
+        for name, (targets, seconds, _, least, on_disks) in KINDS.items()
+        if least <= brokers and on_disks <= power
     }
 
 
@@ -43,8 +44,10 @@ class Missed(Exception):
 
 
 class Bench:
-    def __init__(self, stack, network, preload):
+    def __init__(self, stack, network, preload, releases, power):
         self.stack, self.network, self.preload = stack, network, preload
+        self.releases, self.power = releases, power  # None: no fault of the plan wants it
+        self.instances_of = {part: threading.Lock() for part in PARTS}  # of who stops and starts them
         self.poison = set()  # (part, place) of the records that have to be set aside
         self.poisoned = set()  # (topic, partition) where they are
 
@@ -84,6 +87,20 @@ class Bench:
         self.stack.up()
         self.provider(**WELL)
         self.mails("accept")
+
+
+@contextmanager
+def stopped(bench, part):
+    """No instance of the part runs meanwhile."""
+    programs = (part, f"{part}-2")
+    with bench.instances_of[part]:
+        try:
+            for program in programs:
+                bench.stack.stop(program)
+            yield
+        finally:
+            for program in programs:
+                bench.stack.start(program)
 
 
 def frozen(bench, fault):

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from groups import commit
 from local_stack import Failed
 
-from .bench import INSTANCES, PARTS, Missed, frozen, kill, kind, limited, throttled
+from .bench import INSTANCES, PARTS, Missed, frozen, kill, kind, limited, stopped, throttled
 
 TOPIC = "shop.orders.v1"
 POSITIONS = ("payment", "fraud", "email", "analytics")  # parts that keep theirs in PostgreSQL and read shop.orders.v1
@@ -82,16 +82,10 @@ def all_killed(bench, fault):
 @kind(POSITIONS, (1, 2))
 def position_moved(bench, fault):
     """Both places a part could go on from are behind records that it has not read: it has to notice, and to ask for them."""
-    programs = (fault.target, f"{fault.target}-2")
-    for program in programs:
-        bench.stack.stop(program)
-    try:
+    with stopped(bench, fault.target):
         time.sleep(fault.seconds)
         places = when_it_answers(bench, lambda: move_stored(bench.stack, fault.target), "the database")
         when_it_answers(bench, lambda: commit(bench.stack, fault.target, *places) or True, "the broker")
-    finally:
-        for program in programs:
-            bench.stack.start(program)
 
 
 def move_stored(stack, part):

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from .bench import frozen, kind, limited, throttled
+from .bench import Missed, frozen, kind, limited, throttled
 
 
 @kind(("kafka", "postgres", "mongodb", "mails", "door", "provider"))
@@ -48,6 +48,24 @@ def disk_full(bench, fault):
     """No file of the server can grow."""
     with limited(bench.signal(fault.target, 0), "fsize", 0):
         time.sleep(fault.seconds)
+
+
+@kind(("kafka", "postgres", "mongodb"), (0.5, 3), power=True)
+def power_lost(bench, fault):
+    """Its machine loses power in the midst of writing, and has it again: only what was on its disk is there."""
+    bench.power.cut(fault.target)
+    try:
+        bench.signal(fault.target, signal.SIGKILL)
+    except Missed:
+        pass  # it has noticed that it has no disk
+    bench.stack.stop(fault.target)
+    try:
+        time.sleep(fault.seconds)
+    finally:
+        lost = bench.power.back(fault.target)
+        bench.stack.start(fault.target)
+    if fault.target == "kafka" and lost <= 0:
+        raise Missed("all of it was on the disk")
 
 
 @kind(("kafka", "postgres", "mongodb", "provider"), (2, 5))

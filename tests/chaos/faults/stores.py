@@ -5,7 +5,7 @@ import time
 
 from local_stack import Failed
 
-from .bench import kind
+from .bench import kind, stopped
 
 REBUILT_S = 240  # with the other faults that strike meanwhile
 KEPT = ("catalog", "payment", "fraud", "email", "analytics")  # orders has promised what only its database may know
@@ -18,14 +18,8 @@ def database_restored(bench, fault):
     part = fault.target
     backup = bench.stack.wait_until(lambda: dump(bench.stack, part), 60, f"a backup of {part}")
     time.sleep(fault.seconds)
-    programs = (part, f"{part}-2")
-    for program in programs:
-        bench.stack.stop(program)
-    try:
+    with stopped(bench, part):
         bench.stack.wait_until(lambda: restore(bench.stack, part, backup), 60, f"the backup of {part} being back")
-    finally:
-        for program in programs:
-            bench.stack.start(program)
     if part != SILENT:
         bench.stack.wait_until(lambda: rebuilt(bench.stack, part), REBUILT_S, f"{part} being rebuilt")
 
