@@ -7,8 +7,11 @@
 
 /* A snapshot is due when this much was written since the last one (or twice its own size): what a
  * takeover has to read, [m] 22 MB/s from FerretDB. */
+/* Who takes over reads the newest snapshot and the documents behind it, a millisecond or so each:
+ * as many as that takes well under a second, and more behind a snapshot that is large itself. */
 #define SNAPSHOT_EVERY_BYTES (16u << 20)
-#define SNAPSHOT_EVERY_DOCUMENTS 1024
+#define SNAPSHOT_EVERY_DOCUMENTS 256
+#define SNAPSHOT_BYTES_PER_DOCUMENT 4096
 
 struct metric ledger_documents_total =
     METRIC(METRIC_COUNTER, "tradewind_ledger_documents_total", "Documents written to the ledger");
@@ -129,9 +132,12 @@ static void snapshot_when_due(struct ledger_store *store, size_t document_bytes)
                              ? 2 * store->snapshot_bytes
                              : SNAPSHOT_EVERY_BYTES;
 
+    size_t every_documents =
+        SNAPSHOT_EVERY_DOCUMENTS + store->snapshot_bytes / SNAPSHOT_BYTES_PER_DOCUMENT;
+
     store->since_bytes += document_bytes;
     store->since_documents++;
-    if ((store->since_bytes < every_bytes && store->since_documents < SNAPSHOT_EVERY_DOCUMENTS) ||
+    if ((store->since_bytes < every_bytes && store->since_documents < every_documents) ||
         snapshotter_is_busy(store->snapshotter))
         return;
     store->snapshot_bytes = snapshotter_take(store->snapshotter, store->ledger);

@@ -49,8 +49,9 @@ def stock_up(stack, run, orders):
         {"receipt_id": sku, "sku": sku, "quantity": orders * 6 if i >= SCARCE else max(1, orders // 60)}
         for i, sku in enumerate(prices)
     ]
-    assert stack.http("POST", "/products", role="service", json=products).ok
-    assert stack.http("POST", "/stock/receipts", role="service", json=receipts).ok
+    # The door may just have lost an instance that the start has replaced; the same again is one.
+    for path, body in (("/products", products), ("/stock/receipts", receipts)):
+        stack.wait_until(lambda: stack.http("POST", path, role="service", json=body).ok, what=f"POST {path}")
     for sku in prices:
         stack.wait_until(
             lambda: stack.http("GET", f"/orders/prices/{sku}", role="service").status_code == 200, 60, f"price of {sku}"

@@ -1,5 +1,6 @@
 /* A long chain: snapshots of it, old records, trimming, and an audit of what is left. */
 #include "consumers/inventory/chain.h"
+#include "consumers/inventory/chain_snapshots.h"
 #include "consumers/inventory/snapshot_format.h"
 #include "ops/audit_ledger.h"
 #include "runtime/clock.h"
@@ -13,16 +14,18 @@
 
 #define HOUR_US (INT64_C(3600) * 1000000)
 
-static void wait_for_snapshot(struct mongo *mongo)
+/* Until the newest snapshot is valid, and of at least that number. */
+static void wait_for_snapshot(struct mongo *mongo, uint64_t wanted)
 {
     for (int i = 0; i < 100; i++) {
         AUTO(mongo_names_free) char **names = NULL;
         bson_t *valid = NULL;
         size_t count;
+        uint64_t number;
 
         cr_assert_eq(mongo_collections(mongo, "snapshot_", &names, &count, NULL), ERR_OK);
-        if (count > 0)
-            cr_assert_eq(mongo_find(mongo, names[0], SNAPSHOT_VALID, &valid, NULL), ERR_OK);
+        if (count > 0 && chain_snapshot_number(names[count - 1], &number) && number >= wanted)
+            cr_assert_eq(mongo_find(mongo, names[count - 1], SNAPSHOT_VALID, &valid, NULL), ERR_OK);
         bson_destroy(valid);
         if (valid != NULL)
             return;
@@ -55,7 +58,7 @@ static void write_long_chain(struct mongo *mongo)
         snprintf(id, sizeof id, "r%d", i);
         mark = commit_receipt(&store, mark, id);
     }
-    wait_for_snapshot(mongo);
+    wait_for_snapshot(mongo, LONG / LEDGER_COLLECTION_DOCUMENTS * LEDGER_COLLECTION_DOCUMENTS);
     store.close(store.self);
 }
 

@@ -1,6 +1,8 @@
 """The ground the other tests stand on: servers that start, stay and come back."""
 
+import json
 import os
+from pathlib import Path
 
 import pytest
 import requests
@@ -108,3 +110,16 @@ def test_a_stack_that_is_ended_by_several_at_once_ends_without_a_complaint(stack
 
     assert ([process.returncode for process in ending], complaints) == ([0] * 4, [""] * 4)
     stack.whole()
+
+
+def test_the_door_takes_a_key_whose_name_begins_like_an_option(stack):
+    """The name is a hash: one in 64 begins with a minus."""
+    jwks = Path(stack.settings["TRADEWIND_JWKS"])
+    kept = jwks.read_text()
+    try:
+        jwks.write_text(json.dumps({"keys": [{**json.loads(kept)["keys"][0], "kid": "-f"}]}))
+        stack.up(servers_only=True)
+        assert "-m str -- -f }" in (stack.state / "etc" / "haproxy.cfg").read_text()
+    finally:
+        jwks.write_text(kept)
+        stack.up()

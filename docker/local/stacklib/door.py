@@ -106,7 +106,7 @@ def verify_rules(layout):
         path = layout.write(layout.etc / f"door-key-{number}.pem", public_key_pem(key))
         rules.append(
             "http-request set-var(txn.good) bool(true) if has_token !is_good is_es256 is_from_us is_for_us "
-            f'{{ var(txn.kid) -m str {key["kid"]} }} {{ var(txn.token),jwt_verify("ES256","{path}") -m int 1 }}'
+            f'{{ var(txn.kid) -m str -- {key["kid"]} }} {{ var(txn.token),jwt_verify("ES256","{path}") -m int 1 }}'
         )
     return rules
 
@@ -206,4 +206,4 @@ def door_prepare(layout, options, parts):
     for slug in FOUND_BY_HAPROXY:
         layout.write(layout.etc / f"{slug}.http", error_file(slug))
     path = layout.write(layout.etc / "haproxy.cfg", config(layout, options, parts))
-    run_quietly(layout, [find_program("haproxy", "/usr/sbin/haproxy"), "-c", "-q", "-f", str(path)])
+    run_quietly(layout, [find_program("haproxy", "/usr/sbin/haproxy"), "-c", "-f", str(path)])
