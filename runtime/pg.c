@@ -25,6 +25,10 @@
     "set plan_cache_mode = 'force_generic_plan'; set jit = off; "                                  \
     "set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
 
+/* A little longer than a statement may take. */
+#define SILENCE_MS 40000
+#define MIGRATION_SILENCE_MS 130000
+
 #define PREPARED_MAX 128
 
 struct pg {
@@ -32,6 +36,7 @@ struct pg {
     PGresult *result; /* what the last pg_next gave out a view of */
     const struct pg_statement *prepared[PREPARED_MAX];
     int prepared_count;
+    int silence_ms; /* see pg_wait_at_most */
     bool in_flight; /* a pg_sync is not answered to its end */
     bool failed;    /* the flight has failed: error says how */
     struct err error;
@@ -258,6 +263,7 @@ enum err_kind pg_open(struct pg **out, const char *conninfo, const char *applica
     const char *values[] = {conninfo, application, "5", "UTF8", NULL};
     AUTO(pg_close) struct pg *pg = mem_alloc(sizeof *pg);
 
+    pg->silence_ms = SILENCE_MS;
     pg->connection = PQconnectdbParams(keywords, values, 1);
     if (PQstatus(pg->connection) != CONNECTION_OK) {
         err_set(err, ERR_RETRY, "%s", PQerrorMessage(pg->connection));
@@ -287,6 +293,36 @@ void pg_close(struct pg *pg)
 bool pg_is_lost(const struct pg *pg)
 {
     return PQstatus(pg->connection) != CONNECTION_OK;
+}
+
+void pg_wait_at_most(struct pg *pg, int silence_ms)
+{
+    pg->silence_ms = silence_ms;
+}
+
+/* Until PQgetResult does not wait: an answer is there, or the connection is lost. False: nothing
+ * came for so long. */
+static bool is_heard(const struct pg *pg, int silence_ms)
+{
+    while (!pg_is_lost(pg) && PQisBusy(pg->connection)) {
+        struct pollfd answer = {.fd = PQsocket(pg->connection), .events = POLLIN};
+        int ready = poll(&answer, 1, silence_ms);
+
+        if (ready == 0)
+            return false;
+        if (ready > 0 && PQconsumeInput(pg->connection) != 1)
+            return true;
+    }
+    return true;
+}
+
+/* PQgetResult, which would wait for ever: for a server that has gone without a word, and for one
+ * that waits itself, because a flipped bit makes it take a TLS record for a longer one. */
+static PGresult *next_result(struct pg *pg)
+{
+    if (!is_heard(pg, pg->silence_ms))
+        shutdown(PQsocket(pg->connection), SHUT_RDWR); /* libpq finds the connection lost */
+    return PQgetResult(pg->connection);
 }
 
 static bool is_prepared(const struct pg *pg, const struct pg_statement *statement)
@@ -338,10 +374,10 @@ void pg_sync(struct pg *pg)
  */
 static PGresult *flight_result(struct pg *pg)
 {
-    PGresult *result = PQgetResult(pg->connection);
+    PGresult *result = next_result(pg);
 
     if (result == NULL)
-        result = PQgetResult(pg->connection);
+        result = next_result(pg);
     if (result == NULL)
         flight_fails(pg, ERR_RETRY, "the connection was lost before the answer");
     return result;
@@ -422,11 +458,11 @@ enum err_kind pg_finish(struct pg *pg, struct err *err)
 
     if (pg->in_flight) {
         while (!pg_is_lost(pg)) {
-            PGresult *result = PQgetResult(pg->connection);
+            PGresult *result = next_result(pg);
             ExecStatusType status;
 
             if (result == NULL) {
-                result = PQgetResult(pg->connection);
+                result = next_result(pg);
                 if (result == NULL)
                     break;
             }
@@ -530,6 +566,20 @@ enum err_kind pg_run(struct pg *pg, const struct pg_statement *statement,
     return kind;
 }
 
+/* PQexec: the last result, which is the first error when there is one. */
+static PGresult *script_result(struct pg *pg, const char *sql)
+{
+    PGresult *last = NULL, *next;
+
+    if (PQsendQuery(pg->connection, sql) != 1)
+        return NULL;
+    while ((next = next_result(pg)) != NULL) {
+        PQclear(last);
+        last = next;
+    }
+    return last;
+}
+
 enum err_kind pg_script(struct pg *pg, const char *sql, struct err *err)
 {
     bool pipelined = PQpipelineStatus(pg->connection) != PQ_PIPELINE_OFF;
@@ -539,12 +589,13 @@ enum err_kind pg_script(struct pg *pg, const char *sql, struct err *err)
     assert(!pg->in_flight);
     if (pipelined && PQexitPipelineMode(pg->connection) != 1)
         return err_set(err, ERR_RETRY, "%s", PQerrorMessage(pg->connection));
-    result = PQexec(pg->connection, sql);
+    result = script_result(pg, sql);
     if (PQresultStatus(result) != PGRES_COMMAND_OK && PQresultStatus(result) != PGRES_TUPLES_OK) {
         const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 
-        kind = err_set(err, kind_of_sqlstate(sqlstate), "postgresql: %s",
-                       PQresultErrorMessage(result));
+        kind =
+            err_set(err, kind_of_sqlstate(sqlstate), "postgresql: %s",
+                    result != NULL ? PQresultErrorMessage(result) : PQerrorMessage(pg->connection));
         if (err != NULL)
             strip_newlines(err->text);
     }
@@ -558,20 +609,10 @@ static const struct pg_statement PING = {"ping", "select 1"};
 
 enum err_kind pg_ping(struct pg *pg, int answer_ms, struct err *err)
 {
-    int64_t until_ms = clock_monotonic_ms() + answer_ms;
-
     pg_queue(pg, &PING, NULL);
     pg_sync(pg);
-    while (!pg_is_lost(pg) && PQisBusy(pg->connection)) {
-        struct pollfd answer = {.fd = PQsocket(pg->connection), .events = POLLIN};
-        int64_t left_ms = until_ms - clock_monotonic_ms();
-
-        if (left_ms <= 0)
-            return err_set(err, ERR_RETRY, "postgresql: no answer within %d ms", answer_ms);
-        poll(&answer, 1, (int)left_ms);
-        if (PQconsumeInput(pg->connection) != 1)
-            break;
-    }
+    if (!is_heard(pg, answer_ms))
+        return err_set(err, ERR_RETRY, "postgresql: no answer within %d ms", answer_ms);
     return pg_finish(pg, err);
 }
 
@@ -644,11 +685,14 @@ enum err_kind pg_migrate(struct pg *pg, const struct pg_migration *migrations, s
         "create table if not exists migrations (name text primary key, sha256 bytea not null, "
         "applied_at timestamptz not null default now())";
     static const char unlock[] = "select pg_advisory_unlock(7236283);" SESSION_SETTINGS;
-    enum err_kind kind = pg_script(pg, lock, err);
+    enum err_kind kind;
 
+    pg_wait_at_most(pg, MIGRATION_SILENCE_MS);
+    kind = pg_script(pg, lock, err);
     for (size_t i = 0; i < count && kind == ERR_OK; i++)
         kind = migrate_one(pg, &migrations[i], err);
     if (!pg_is_lost(pg))
         pg_script(pg, unlock, NULL);
+    pg_wait_at_most(pg, SILENCE_MS);
     return kind;
 }

@@ -82,6 +82,9 @@ enum err_kind pg_open(struct pg **out, const char *conninfo, const char *applica
 void pg_close(struct pg *pg);
 CLEANUP(pg_close, struct pg *)
 bool pg_is_lost(const struct pg *pg); /* the connection is gone: close and open */
+/** The connection counts as lost when an answer is due and nothing comes for so long: 40 s, until
+ * this says otherwise, which who gives statements more than their 30 s has to. */
+void pg_wait_at_most(struct pg *pg, int silence_ms);
 
 void pg_queue(struct pg *pg, const struct pg_statement *statement, const struct pg_args *args);
 void pg_sync(struct pg *pg);

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#define SILENCE_MS 310000 /* a little longer than statement_timeout below */
+
 #define YOUNG_US (25 * INT64_C(3600000000)) /* idempotency keys live for a day */
 
 /* What a shadow keeps beside the part's tables. Names begin with replay_: no part has such. */
@@ -69,6 +71,7 @@ static enum err_kind open_session(struct shadow *shadow, const char *database, s
         kind = lock_part(shadow, err);
     if (kind != ERR_OK)
         return kind;
+    pg_wait_at_most(shadow->pg, SILENCE_MS);
     /* What a lost batch holds is read again, so that nothing waits for the disk. */
     snprintf(settings, sizeof settings,
              "set synchronous_commit = off; set timezone = 'UTC'; set client_min_messages = error;"
