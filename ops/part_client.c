@@ -35,10 +35,9 @@ static void on_done(void *context, int status, struct view response, const struc
     struct waiting *waiting = context;
     struct round *round = waiting->round;
 
-    (void)err; /* that a part does not answer is what a caller wants to know, not why */
     pthread_mutex_lock(&round->lock);
     waiting->call->status = status;
-    waiting->call->answer = arena_view(round->arena, response);
+    waiting->call->answer = arena_view(round->arena, status != 0 ? response : view_str(err->text));
     round->open--;
     pthread_cond_signal(&round->wake);
     pthread_mutex_unlock(&round->lock);
@@ -151,7 +150,8 @@ static enum err_kind read_answer(const struct json **out, const struct part_call
     struct json *root;
 
     if (call->status == 0)
-        return err_set(err, ERR_RETRY, "%s does not answer through the door", call->part);
+        return err_set(err, ERR_RETRY, "%s does not answer through the door: %s", call->part,
+                       call->answer.data);
     if (call->status / 100 != 2)
         return refused(call, arena, err);
     if (json_parse_deep(&root, call->answer, arena, NULL) != ERR_OK)

@@ -17,7 +17,7 @@ struct part_call {
     int64_t timeout_ms; /* 0: 2 s */
     /* the answer */
     int status;         /* 0: none came */
-    struct view answer; /* in the arena */
+    struct view answer; /* in the arena; when none came, why */
 };
 
 /** Make all calls at once and wait for their answers. Settings are loaded. */

@@ -1,6 +1,6 @@
 #include "ops/topics_admin.h"
 
-#include <librdkafka/rdkafka.h>
+#include "runtime/kafka.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,26 +13,19 @@ struct topics_admin {
     rd_kafka_queue_t *queue;
 };
 
-static void drop_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
-{
-    /* A broker that is not there is said once, by the command itself. */
-    (void)client, (void)level, (void)facility, (void)text;
-}
-
 enum err_kind topics_admin_open(struct topics_admin **out, const char *brokers, struct err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    enum err_kind kind = kafka_common_conf(conf, brokers, err);
     struct topics_admin *admin;
-    char why[WHY_SIZE];
     rd_kafka_t *client;
 
-    rd_kafka_conf_set_log_cb(conf, drop_log);
-    if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof why) !=
-            RD_KAFKA_CONF_OK ||
-        (client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)) == NULL) {
+    if (kind != ERR_OK) {
         rd_kafka_conf_destroy(conf);
-        return err_set(err, ERR_STOP, "kafka at %s: %s", brokers, why);
+        return kind;
     }
+    if ((kind = kafka_new(&client, RD_KAFKA_PRODUCER, conf, err)) != ERR_OK)
+        return kind;
     admin = mem_alloc(sizeof *admin);
     admin->client = client;
     admin->queue = rd_kafka_queue_new(client);

@@ -4,8 +4,6 @@
 
 #include "runtime/curl_once.h"
 
-#include <curl/curl.h>
-
 #include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -170,6 +168,8 @@ static void prepare(struct transfer *transfer, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->why);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+    if (strncasecmp(transfer->url, "https:", 6) == 0)
+        curl_trust(easy);
     set_method(easy, transfer);
 }
 
@@ -185,8 +185,9 @@ static int outcome(const struct transfer *transfer, CURLcode code, struct err *e
         err_set(err, ERR_RETRY, "%s %s: more than %u bytes of answer", transfer->method,
                 transfer->url, RESPONSE_MAX_BYTES);
     else
-        err_set(err, hopeless ? ERR_REJECT : ERR_RETRY, "%s %s: %s", transfer->method,
-                transfer->url, transfer->why[0] != '\0' ? transfer->why : curl_easy_strerror(code));
+        err_set(err, hopeless ? ERR_REJECT : ERR_RETRY, "%s %s: %s%s", transfer->method,
+                transfer->url, transfer->why[0] != '\0' ? transfer->why : curl_easy_strerror(code),
+                curl_trust_hint(code));
     return (int)status;
 }
 

@@ -3,17 +3,33 @@
 #include "runtime/clock.h"
 #include "runtime/headers.h"
 #include "runtime/log.h"
+#include "runtime/settings.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define READ_SILENCE_MS 10000
+#define DISTRUST_AGAIN_MS 60000
+
+/* It comes back with every try of every client. */
+static atomic_int_least64_t distrust_said_ms = -DISTRUST_AGAIN_MS;
 
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
     (void)client;
+    if (strstr(text, "certificate verify failed") != NULL) {
+        if (clock_monotonic_ms() - atomic_load(&distrust_said_ms) < DISTRUST_AGAIN_MS)
+            return;
+        atomic_store(&distrust_said_ms, clock_monotonic_ms());
+        LOG_ERROR("kafka_not_trusted",
+                  "a broker's certificate is not trusted: TRADEWIND_CA has to name a file with the "
+                  "certificate of who signed it",
+                  log_str("err", text));
+        return;
+    }
     /* Broken connections are reported by whoever could not go on; here they are the rest. */
     LOG_AT(level <= 2 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG, "kafka_client", text,
            log_str("facility", facility));
@@ -38,11 +54,15 @@ static const char *client_id(char out[17])
     return out;
 }
 
-static enum err_kind common_conf(rd_kafka_conf_t *conf, const char *brokers, struct err *err)
+enum err_kind kafka_common_conf(rd_kafka_conf_t *conf, const char *brokers, struct err *err)
 {
+    bool tls = strncmp(brokers, SETTING_TLS, strlen(SETTING_TLS)) == 0;
+    const char *ca = tls ? setting_text("TRADEWIND_CA") : "";
     char id[17];
     const char *const pairs[][2] = {
         {"bootstrap.servers", brokers},
+        {"security.protocol", tls ? "ssl" : NULL},
+        {"ssl.ca.location", ca[0] != '\0' ? ca : NULL},
         {"client.id", client_id(id)},
         {"socket.nagle.disable", "true"},
         {"reconnect.backoff.ms", "50"},
@@ -58,10 +78,27 @@ static enum err_kind common_conf(rd_kafka_conf_t *conf, const char *brokers, str
     return set_all(conf, pairs, sizeof pairs / sizeof pairs[0], err);
 }
 
+enum err_kind kafka_new(rd_kafka_t **out, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                        struct err *err)
+{
+    char why[256];
+    rd_kafka_t *client = rd_kafka_new(type, conf, why, sizeof why);
+
+    if (client == NULL) {
+        bool is_ca = strstr(why, "ssl.ca.location") != NULL;
+
+        rd_kafka_conf_destroy(conf);
+        return err_set(err, ERR_STOP, "kafka: %s%s", why,
+                       is_ca ? ": TRADEWIND_CA has to name a PEM file with certificates" : "");
+    }
+    *out = client;
+    return ERR_OK;
+}
+
 enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_options *options,
                                   struct err *err)
 {
-    char fetch_kbytes[32], fetch_bytes[32], wait_ms[16], why[256];
+    char fetch_kbytes[32], fetch_bytes[32], wait_ms[16];
     /* Without a group the library still wants a name to keep offsets under. */
     const char *const pairs[][2] = {
         {"group.id", options->group != NULL ? options->group : "tradewind.none"},
@@ -91,7 +128,7 @@ enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_
     snprintf(fetch_kbytes, sizeof fetch_kbytes, "%zu", bytes / 1024);
     snprintf(fetch_bytes, sizeof fetch_bytes, "%zu", bytes / 4);
     snprintf(wait_ms, sizeof wait_ms, "%d", options->patience_ms > 0 ? options->patience_ms : 100);
-    kind = common_conf(conf, options->brokers, err);
+    kind = kafka_common_conf(conf, options->brokers, err);
     if (kind == ERR_OK)
         kind = set_all(conf, pairs, sizeof pairs / sizeof pairs[0], err);
     if (kind != ERR_OK) {
@@ -101,11 +138,8 @@ enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_
     rd_kafka_conf_set_opaque(conf, options->opaque);
     if (options->rebalance != NULL)
         rd_kafka_conf_set_rebalance_cb(conf, options->rebalance);
-    client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
-    if (client == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return err_set(err, ERR_STOP, "kafka: consumer: %s", why);
-    }
+    if ((kind = kafka_new(&client, RD_KAFKA_CONSUMER, conf, err)) != ERR_OK)
+        return kind;
     rd_kafka_poll_set_consumer(client);
     *out = client;
     return ERR_OK;
@@ -125,7 +159,6 @@ enum err_kind kafka_open_producer(rd_kafka_t **out, const char *brokers,
                                                     void *opaque),
                                   void *opaque, struct err *err)
 {
-    char why[256];
     const char *const pairs[][2] = {
         {"enable.idempotence", "true"},
         {"acks", "all"},
@@ -139,7 +172,7 @@ enum err_kind kafka_open_producer(rd_kafka_t **out, const char *brokers,
         {"message.max.bytes", "4000000"},
     };
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    enum err_kind kind = common_conf(conf, brokers, err);
+    enum err_kind kind = kafka_common_conf(conf, brokers, err);
 
     if (kind == ERR_OK)
         kind = set_all(conf, pairs, sizeof pairs / sizeof pairs[0], err);
@@ -150,12 +183,7 @@ enum err_kind kafka_open_producer(rd_kafka_t **out, const char *brokers,
     rd_kafka_conf_set_opaque(conf, opaque);
     if (delivered != NULL)
         rd_kafka_conf_set_dr_msg_cb(conf, delivered);
-    *out = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (*out == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return err_set(err, ERR_STOP, "kafka: producer: %s", why);
-    }
-    return ERR_OK;
+    return kafka_new(out, RD_KAFKA_PRODUCER, conf, err);
 }
 
 enum err_kind kafka_err_kind(rd_kafka_resp_err_t code)

@@ -22,6 +22,17 @@ struct kafka_consumer_options {
                       rd_kafka_topic_partition_list_t *partitions, void *opaque);
 };
 
+/**
+ * What all clients are told: brokers (TRADEWIND_KAFKA), TLS, time-outs, our log. For a client that
+ * is neither of those below. Errors ERR_STOP: a setting the library refuses
+ */
+enum err_kind kafka_common_conf(rd_kafka_conf_t *conf, const char *brokers, struct err *err);
+
+/** rd_kafka_new, which takes conf. gives *out (rd_kafka_destroy). Errors ERR_STOP: as above, and
+ * TRADEWIND_CA */
+enum err_kind kafka_new(rd_kafka_t **out, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                        struct err *err);
+
 /** gives *out (kafka_close_consumer). Errors ERR_STOP: a setting the library refuses */
 enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_options *options,
                                   struct err *err);

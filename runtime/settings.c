@@ -14,7 +14,8 @@
 const struct setting settings_common[] = {
     /* name, fallback, check, min, max, choices, help */
     {"TRADEWIND_INSTANCE",        "<part>-1",       SETTING_TEXT,      1, 40,   NULL, "this process among those of its part; stays the same over restarts"},
-    {"TRADEWIND_KAFKA",           "127.0.0.1:9092", SETTING_ADDRESSES, 0, 0,    NULL, "Kafka bootstrap servers, separated by commas"},
+    {"TRADEWIND_KAFKA",           "127.0.0.1:9092", SETTING_ADDRESSES, 0, 0,    NULL, "Kafka bootstrap servers, separated by commas; ssl://host:port speaks TLS"},
+    {"TRADEWIND_CA",              "",               SETTING_FILE,      0, 0,    NULL, "PEM file of who may sign the certificates of Kafka, https and mail servers; empty: whom the system trusts"},
     {"TRADEWIND_PARTITIONS",      "12",             SETTING_INTEGER,   1, 1000, NULL, "partitions of each event topic; never changes in place"},
     {"TRADEWIND_JOURNAL_SECONDS", "3600",          SETTING_INTEGER,   60, 604800, NULL, "how long what was published stays in the journal, to fill holes of the topic with"},
     {"TRADEWIND_SCHEMAS",         "schemas",        SETTING_FILE,      0, 0,    NULL, "folder with the event schemas and their lock file"},
@@ -85,24 +86,42 @@ static bool is_address(struct view value)
 
     if (value.size > 6 && memcmp(value.data, "unix:/", 6) == 0)
         return true;
-    if (colon == NULL || colon == value.data)
+    if (colon == NULL || colon == value.data ||
+        memchr(value.data, '/', (size_t)(colon - value.data)) != NULL)
         return false;
     port = view_of(colon + 1, value.size - (size_t)(colon + 1 - value.data));
     return view_to_int64(port, &number) && port.data[0] != '-' && number > 0 && number <= 65535;
 }
 
+static bool take_prefix(struct view *value, const char *prefix)
+{
+    size_t length = strlen(prefix);
+
+    if (value->size < length || memcmp(value->data, prefix, length) != 0)
+        return false;
+    *value = view_of(value->data + length, value->size - length);
+    return true;
+}
+
+/* All of them with TLS or none: other brokers, which these tell of, are reached in one way. */
 static bool are_addresses(struct view value)
 {
+    struct view first = value;
+    bool tls = take_prefix(&first, SETTING_TLS);
     const char *comma;
 
-    while ((comma = value.size > 0 ? memchr(value.data, ',', value.size) : NULL) != NULL) {
-        size_t length = (size_t)(comma - value.data);
+    do {
+        struct view address = value;
 
-        if (!is_address(view_of(value.data, length)))
+        comma = value.size > 0 ? memchr(value.data, ',', value.size) : NULL;
+        if (comma != NULL) {
+            address.size = (size_t)(comma - value.data);
+            value = view_of(comma + 1, value.size - address.size - 1);
+        }
+        if (take_prefix(&address, SETTING_TLS) != tls || !is_address(address))
             return false;
-        value = view_of(comma + 1, value.size - length - 1);
-    }
-    return is_address(value);
+    } while (comma != NULL);
+    return true;
 }
 
 static bool is_url(const char *value)
@@ -155,7 +174,8 @@ static void append_wanted(struct buf *out, const struct setting *row)
         buf_append_str(out, "host:port or unix:/path");
         return;
     case SETTING_ADDRESSES:
-        buf_append_str(out, "host:port, several separated by commas");
+        buf_append_str(out, "host:port, several separated by commas; ssl:// before each, for TLS, "
+                            "or before none");
         return;
     case SETTING_URL:
         buf_append_str(out, "scheme://...");

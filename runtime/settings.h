@@ -17,10 +17,12 @@ enum setting_check {
     SETTING_INTEGER,   /* decimal, min..max */
     SETTING_CHOICE,    /* one of choices, separated by '|' */
     SETTING_ADDRESS,   /* host:port or unix:/path */
-    SETTING_ADDRESSES, /* the same, several separated by commas */
+    SETTING_ADDRESSES, /* host:port, several separated by commas; SETTING_TLS before all or none */
     SETTING_URL,       /* scheme://... */
     SETTING_FILE,      /* a file or folder that can be read */
 };
+
+#define SETTING_TLS "ssl://"
 
 struct setting {
     const char *name;

@@ -2,8 +2,6 @@
 
 #include "runtime/curl_once.h"
 
-#include <curl/curl.h>
-
 #include <stdlib.h>
 
 /* Servers close an idle connection after minutes; ours is given up before. */
@@ -79,6 +77,8 @@ enum err_kind smtp_open(struct smtp **out, const char *url, const char *tls, int
         curl_easy_setopt(smtp->easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(smtp->easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
+    if (strcmp(tls, "must") == 0 || is_smtps)
+        curl_trust(smtp->easy);
     curl_easy_setopt(smtp->easy, CURLOPT_URL, smtp->url);
     curl_easy_setopt(smtp->easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
     curl_easy_setopt(smtp->easy, CURLOPT_PROXY, "");
@@ -124,7 +124,7 @@ static enum err_kind failure(const struct smtp *smtp, CURLcode code, struct err 
 
     curl_easy_getinfo(smtp->easy, CURLINFO_RESPONSE_CODE, &reply);
     return err_set(err, is_mail_refused(smtp, code, reply) ? ERR_REJECT : ERR_RETRY,
-                   "smtp %s: %s (last reply %ld)", smtp->url, why, reply);
+                   "smtp %s: %s (last reply %ld)%s", smtp->url, why, reply, curl_trust_hint(code));
 }
 
 enum err_kind smtp_send(struct smtp *smtp, const struct mail *mail, struct err *err)

@@ -70,7 +70,7 @@ def unreadable(stack):
 
 
 def admin_of(stack):
-    return AdminClient({"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"]})
+    return AdminClient(stack.kafka())
 
 
 def there(stack):

@@ -95,7 +95,7 @@ def generations():
 def publish(stack, generation):
     """Write its records into topics that are empty, each where it lay."""
     reports = []
-    producer = Producer({"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"], "enable.idempotence": True})
+    producer = Producer({**stack.kafka(), "enable.idempotence": True})
     for record in json.loads(generation.read_text())["records"]:
         producer.produce(
             record["topic"],

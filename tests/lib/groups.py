@@ -44,7 +44,7 @@ def acted(stack, action, subject):
 @contextmanager
 def no_room(stack, topic):
     """Meanwhile the broker takes no record into the topic."""
-    admin = AdminClient({"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"]})
+    admin = AdminClient(stack.kafka())
     resource = ConfigResource(ResourceType.TOPIC, topic)
     was = admin.describe_configs([resource])[resource].result(30)["max.message.bytes"].value
 
@@ -72,7 +72,7 @@ def audited(stack):
 
 def places_of(stack, group):
     """instance -> the (topic, partition)s that a group's member of that name has."""
-    admin = AdminClient({"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"]})
+    admin = AdminClient(stack.kafka())
     described = admin.describe_consumer_groups([group], request_timeout=10)[group].result(30)
     return {
         member.group_instance_id: {(place.topic, place.partition) for place in member.assignment.topic_partitions}
@@ -82,7 +82,7 @@ def places_of(stack, group):
 
 def commit(stack, group, *places):
     """Set what a group has committed, (topic, partition, offset) each, as soon as it has no members."""
-    settings = {"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"], "group.id": group, "enable.auto.commit": False}
+    settings = {**stack.kafka(), "group.id": group, "enable.auto.commit": False}
     consumer = Consumer(settings)
 
     def committed():

@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -62,13 +63,14 @@ class Stack:
             raise Failed(f"stack {' '.join(arguments)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def up(self, *, servers_only=False, registry=False, instances=None, brokers=None, settings=None, under=None):
+    def up(self, *, servers_only=False, registry=False, instances=None, brokers=None, tls=None, settings=None, under=None):
         """Start what does not run. settings hold from now on, {"TRADEWIND_X": value} for all parts or
         {"orders:TRADEWIND_X": value} for one; value None forgets one. under is what parts run under from now on,
         {"orders": "valgrind -q"}; "" ends it. Parts of which something changes are started anew."""
         words = ["--servers"] * servers_only + ["--registry"] * registry
         words += ["--instances", str(instances)] if instances else []
         words += ["--brokers", str(brokers)] if brokers else []
+        words += [] if tls is None else ["--tls" if tls else "--no-tls"]
         for name, value in (settings or {}).items():
             words += ["--unset", name] if value is None else ["--set", f"{name}={value}"]
         for part, command in (under or {}).items():
@@ -168,7 +170,13 @@ class Stack:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         url = self.settings["TRADEWIND_DOOR"] + path
-        return self.session.request(method, url, headers=headers, timeout=timeout, **more)
+        trusted = self.settings.get("TRADEWIND_CA", True)
+        return self.session.request(method, url, headers=headers, timeout=timeout, verify=trusted, **more)
+
+    def trust(self):
+        """For clients with TLS: trusts the servers of the stack, when they speak it."""
+        file = self.settings.get("TRADEWIND_CA")
+        return ssl.create_default_context(cafile=file) if file else None
 
     # --- stores ------------------------------------------------------------------------------------------------------
 
@@ -200,10 +208,17 @@ class Stack:
 
     # --- Kafka -------------------------------------------------------------------------------------------------------
 
+    def kafka(self):
+        """What clients of confluent_kafka are told, to which each adds its own."""
+        servers = {"bootstrap.servers": self.settings["TRADEWIND_KAFKA"]}
+        if "TRADEWIND_CA" in self.settings:
+            servers |= {"security.protocol": "ssl", "ssl.ca.location": self.settings["TRADEWIND_CA"]}
+        return servers
+
     def produce(self, topic, value, *, key=None, headers=None, partition=-1):
         """One record, as it is given; gives (partition, offset) when the broker has it."""
         reports = []
-        producer = Producer({"bootstrap.servers": self.settings["TRADEWIND_KAFKA"], "linger.ms": 0, "log_level": QUIET})
+        producer = Producer({**self.kafka(), "linger.ms": 0, "log_level": QUIET})
         place = {} if partition < 0 else {"partition": partition}
         producer.produce(
             topic, value, key, headers=headers, on_delivery=lambda *report: reports.append(report), **place
@@ -218,7 +233,7 @@ class Stack:
         each partition in order."""
         consumer = Consumer(
             {
-                "bootstrap.servers": self.settings["TRADEWIND_KAFKA"],
+                **self.kafka(),
                 "group.id": "test-reader",
                 "enable.auto.commit": False,
                 "enable.partition.eof": False,

@@ -19,10 +19,9 @@ from groups import PARTS, acted, audited, behind, caught_up, commit, no_room, sh
 def readers(stack):
     """A group of a stranger: of two partitions with 10 records each, the first of a topic, it has read 4 and 6."""
     topic, group = f"test.{uuid.uuid4().hex}", f"readers-{uuid.uuid4().hex[:8]}"
-    brokers = stack.settings["TRADEWIND_KAFKA"]
-    admin = AdminClient({"bootstrap.servers": brokers})
+    admin = AdminClient(stack.kafka())
     admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1, config={"retention.ms": "-1"})])[topic].result(30)
-    producer = Producer({"bootstrap.servers": brokers})
+    producer = Producer(stack.kafka())
     for partition in (0, 1):
         for second in range(10):
             producer.produce(topic, b"x", partition=partition, timestamp=1_700_000_000_000 + 1000 * second)

@@ -12,7 +12,7 @@ LETTERS = "shop.orders.v1.fraud.dlq"  # any topic whose settings harm nobody for
 
 @pytest.fixture
 def admin(stack):
-    return AdminClient({"bootstrap.servers": stack.settings["TRADEWIND_KAFKA"]})
+    return AdminClient(stack.kafka())
 
 
 def set_behind_our_back(admin, topic, **settings):

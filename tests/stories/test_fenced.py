@@ -13,7 +13,7 @@ def namesake(running_stack):
     def join(group, topic, name):
         member = Consumer(
             {
-                "bootstrap.servers": running_stack.settings["TRADEWIND_KAFKA"],
+                **running_stack.kafka(),
                 "group.id": group,
                 "group.instance.id": name,
                 "partition.assignment.strategy": "range",

@@ -111,6 +111,25 @@ def verify_rules(layout):
     return rules
 
 
+# --- the provider ---------------------------------------------------------------------------------------------------
+
+PROVIDER_TLS = """
+# The provider's sandbox, with TLS, as an outside company has it.
+listen provider-tls
+    mode tcp
+    option tcplog
+    bind {address} ssl crt {certificate}
+    server provider {provider}
+"""
+
+
+def provider_tls(layout, parts):
+    provider = next(part for part in parts if part.name == "provider")
+    return PROVIDER_TLS.format(
+        address=layout.address("provider-tls"), certificate=certificate(layout), provider=provider.address(layout)
+    )
+
+
 # --- the configuration -----------------------------------------------------------------------------------------------
 
 
@@ -181,7 +200,8 @@ def config(layout, options, parts):
         "BACKENDS": "\n".join(backends(layout, parts, options.instances)),
     }
     text = (HERE / "haproxy.cfg.in").read_text()
-    return filled(re.sub(r"@REFUSE (\S+) IF (.*)", lambda found: refusal(found[1], found[2]), text), values)
+    text = filled(re.sub(r"@REFUSE (\S+) IF (.*)", lambda found: refusal(found[1], found[2]), text), values)
+    return text + (provider_tls(layout, parts) if options.tls else "")
 
 
 def landing_page(layout, parts):
@@ -193,7 +213,7 @@ def landing_page(layout, parts):
 
 
 def door_program(layout, options, parts):
-    ports = [layout.port("door"), layout.port("door-tls")]
+    ports = [layout.port(name) for name in ("door", "door-tls", *(["provider-tls"] if options.tls else []))]
     if not (layout.keys / "jwks.json").exists():
         return Program("door", [], ports, missing="there are no keys yet: tradewind is not built")
     command = [find_program("haproxy", "/usr/sbin/haproxy"), "-db", "-f", f"{layout.etc}/haproxy.cfg"]

@@ -37,6 +37,7 @@ PORTS = {
     "kafka-2-controller": 31,
     "kafka-3": 32,
     "kafka-3-controller": 33,
+    "provider-tls": 34,
 }
 
 # What a folder of the cache is made from. A changed recipe is another folder.

@@ -13,6 +13,7 @@ class Options:
     registry: bool = False
     instances: int = 1
     brokers: int = 1
+    tls: bool = False  # between parts and servers
     settings: dict = field(default_factory=dict)  # that stand before the stack's own: NAME or PART:NAME to its value
     under: dict = field(default_factory=dict)  # part, or "" for those not named, to the command that runs it
 

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from .layout import HERE, StackError, find_program
-from .settings import SUPERUSER, broker_names, database_uri, make_secret, password, registry_url
+from .settings import SUPERUSER, broker_names, ca, database_uri, make_secret, password, registry_url
 
 
 @dataclass
@@ -35,6 +35,8 @@ class ToolFailed(StackError):
 
 def run_quietly(layout, command, **options):
     """Run a tool as the user of the servers; its output is only shown when it fails."""
+    # Not in the caller's home, which may be closed to that user: psql looks for certificates there.
+    options.setdefault("env", {name: value for name, value in os.environ.items() if name != "HOME"})
     done = subprocess.run(command, capture_output=True, text=True, cwd="/", **layout.identity(), **options)
     if done.returncode != 0:
         name = os.path.basename(str(command[0]))
@@ -55,6 +57,9 @@ def certificate(layout):
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         command += ["-days", "3650", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
         layout.write(path, run_quietly(layout, [*command, "-keyout", "-", "-out", "-"]), 0o600)
+    if not ca(layout).exists():
+        _, begin, text = path.read_text().partition("-----BEGIN CERTIFICATE-----")
+        layout.write(ca(layout), begin + text)
     return path
 
 
@@ -69,7 +74,7 @@ listeners=BROKER://{broker},CONTROLLER://{controller}
 advertised.listeners=BROKER://{advertised}
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=BROKER:{protocol},CONTROLLER:PLAINTEXT
 log.dirs={data}
 # A topic that nobody declared is a mistake in a name.
 auto.create.topics.enable=false
@@ -89,6 +94,14 @@ broker.heartbeat.interval.ms=500
 group.initial.rebalance.delay.ms=0
 # Event topics keep everything; each says so itself, and what does not say is kept as well.
 log.retention.ms=-1
+"""
+
+KAFKA_TLS = """\
+ssl.keystore.type=PEM
+ssl.keystore.location={certificate}
+# Brokers are clients of each other.
+ssl.truststore.type=PEM
+ssl.truststore.location={ca}
 """
 
 KAFKA_LOG = """\
@@ -129,15 +142,17 @@ def kafka_prepare(layout, options):
     layout.write(layout.etc / "kafka-log.properties", KAFKA_LOG)
     # Where clients are told to connect: addresses of a proxy, when the stack was told to use one.
     own = [layout.address(name) for name in names]
-    told = options.settings.get("TRADEWIND_KAFKA", "").split(",")
+    told = options.settings.get("TRADEWIND_KAFKA", "").replace("ssl://", "").split(",")
     advertised = told if told != [""] and len(told) == len(own) else own
     voters = ",".join(f"{node}@{layout.address(f'{name}-controller')}" for node, name in enumerate(names, 1))
     cluster = str(uuid.uuid4())
+    text = KAFKA_PROPERTIES + (KAFKA_TLS.format(certificate=certificate(layout), ca=ca(layout)) if options.tls else "")
     for node, name in enumerate(names, 1):
         data = layout.folder(layout.state / name)
         properties = layout.write(
             layout.etc / f"{name}.properties",
-            KAFKA_PROPERTIES.format(
+            text.format(
+                protocol="SSL" if options.tls else "PLAINTEXT",
                 node=node,
                 voters=voters,
                 broker=own[node - 1],
@@ -190,6 +205,12 @@ log_line_prefix = '%m [%p] %u@%d '
 log_checkpoints = off
 """
 
+POSTGRES_TLS = """\
+ssl = on
+ssl_cert_file = '{certificate}'
+ssl_key_file = '{certificate}'
+"""
+
 POSTGRES_HBA = """\
 # Written by docker/local/stack.
 host all all 127.0.0.1/32 scram-sha-256
@@ -200,13 +221,14 @@ def postgres_tool(name):
     return find_program(name, f"/usr/lib/postgresql/*/bin/{name}")
 
 
-def postgres_prepare(layout):
+def postgres_prepare(layout, options):
     data = layout.state / "postgres"
+    text = POSTGRES_CONF + (POSTGRES_TLS if options.tls else "")
     layout.write(layout.etc / "pg_hba.conf", POSTGRES_HBA)
     layout.write(layout.etc / "pg_ident.conf", "")
     layout.write(
         layout.etc / "postgresql.conf",
-        POSTGRES_CONF.format(data=data, etc=layout.etc, port=layout.port("postgres")),
+        text.format(data=data, etc=layout.etc, port=layout.port("postgres"), certificate=certificate(layout)),
     )
     if not (data / "PG_VERSION").exists():
         postgres_init(layout, data)
@@ -235,16 +257,16 @@ def postgres_program(layout):
     )
 
 
-def postgres_sql(layout, sql, database="postgres"):
+def postgres_sql(layout, options, sql, database="postgres"):
     command = [postgres_tool("psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-"]
-    return run_quietly(layout, [*command, database_uri(layout, SUPERUSER, database)], input=sql)
+    return run_quietly(layout, [*command, database_uri(layout, options, SUPERUSER, database)], input=sql)
 
 
-def postgres_databases(layout, parts):
+def postgres_databases(layout, options, parts):
     """A database and a role for each part that has one; what is there stays as it is."""
     names = [part.name for part in parts if part.database]
-    roles = set(postgres_sql(layout, "SELECT rolname FROM pg_roles").split())
-    databases = set(postgres_sql(layout, "SELECT datname FROM pg_database").split())
+    roles = set(postgres_sql(layout, options, "SELECT rolname FROM pg_roles").split())
+    databases = set(postgres_sql(layout, options, "SELECT datname FROM pg_database").split())
     sql = ""
     for name in names:
         if name not in roles:
@@ -252,19 +274,22 @@ def postgres_databases(layout, parts):
         if name not in databases:
             sql += f'CREATE DATABASE "{name}" OWNER "{name}";\nREVOKE ALL ON DATABASE "{name}" FROM PUBLIC;\n'
     if sql:
-        postgres_sql(layout, sql)
+        postgres_sql(layout, options, sql)
 
 
 # --- the document store ----------------------------------------------------------------------------------------------
 
 
-def mongodb_program(layout):
+def mongodb_program(layout, options):
     data = layout.state / "mongodb"
+    tls = [f"--listen-tls={layout.address('mongodb')}"]
+    tls += [f"--listen-tls-{kind}-file={layout.keys}/certificate.pem" for kind in ("cert", "key")]
     return Program(
         "mongodb",
         [
             str(needs(layout.cached("ferretdb") / "ferretdb")),
-            f"--listen-addr={layout.address('mongodb')}",
+            f"--listen-addr={'' if options.tls else layout.address('mongodb')}",
+            *(tls if options.tls else []),
             "--handler=sqlite",
             f"--sqlite-url=file:{data}/",
             f"--state-dir={data}",
@@ -345,12 +370,12 @@ def prepare_servers(layout, options):
     make_secret(layout)
     certificate(layout)
     kafka_prepare(layout, options)
-    postgres_prepare(layout)
+    postgres_prepare(layout, options)
 
 
 def server_programs(layout, options):
     programs = kafka_programs(layout, options)
-    programs += [postgres_program(layout), mongodb_program(layout), mails_program(layout)]
+    programs += [postgres_program(layout), mongodb_program(layout, options), mails_program(layout)]
     if options.registry:
         programs.append(registry_program(layout))
     return programs

@@ -27,8 +27,14 @@ def password(layout, role):
     return hashlib.sha256(f"{_secret(layout)}:{role}".encode()).hexdigest()[:32]
 
 
-def database_uri(layout, role, database):
-    return f"postgresql://{role}:{password(layout, role)}@{layout.address('postgres')}/{database}"
+def ca(layout):
+    """The file by which clients know the servers of a stack with TLS."""
+    return layout.keys / "ca.pem"
+
+
+def database_uri(layout, options, role, database):
+    verified = f"?sslmode=verify-full&sslrootcert={ca(layout)}" if options.tls else ""
+    return f"postgresql://{role}:{password(layout, role)}@{layout.address('postgres')}/{database}{verified}"
 
 
 def broker_names(options):
@@ -37,6 +43,18 @@ def broker_names(options):
 
 def registry_url(layout):
     return f"http://{layout.address('registry')}/apis/ccompat/v7"
+
+
+def tls_settings(layout, options):
+    """Where servers that speak TLS are; PostgreSQL's addresses say so themselves."""
+    return {
+        "TRADEWIND_KAFKA": ",".join(f"ssl://{layout.address(name)}" for name in broker_names(options)),
+        "TRADEWIND_CA": str(ca(layout)),
+        "TRADEWIND_MONGODB": f"mongodb://{layout.address('mongodb')}/inventory?tls=true&tlsCAFile={ca(layout)}",
+        "TRADEWIND_MAIL_TLS": "must",
+        "TRADEWIND_PROVIDER": f"https://{layout.address('provider-tls')}",
+        "TRADEWIND_DOOR": f"https://{layout.address('door-tls')}",
+    }
 
 
 def stack_settings(layout, options, parts):
@@ -61,7 +79,9 @@ def stack_settings(layout, options, parts):
         if part.name == "provider":
             settings["TRADEWIND_PROVIDER"] = f"http://{part.address(layout)}"
         if part.database:
-            settings[part.database_setting()] = database_uri(layout, part.name, part.name)
+            settings[part.database_setting()] = database_uri(layout, options, part.name, part.name)
+    if options.tls:
+        settings.update(tls_settings(layout, options))
     settings.update(options.settings_of(""))
     return settings
 

@@ -26,10 +26,10 @@ def up(layout, options, parts, servers_only=False):
         supervisor.reread()
     else:
         supervisor.start_manager()
-    start_servers(layout, supervisor, programs)
+    start_servers(layout, options, supervisor, programs)
     if options.registry:
         wait_until(lambda: servers.registry_answers(layout), PATIENCE_S, silent(layout, "registry"))
-    servers.postgres_databases(layout, parts)
+    servers.postgres_databases(layout, options, parts)
     make_topics(layout, options, parts)
     if not servers_only:
         start_parts(supervisor, programs)
@@ -57,14 +57,14 @@ def prepare(layout, options, parts):
         door_prepare(layout, options, parts)
 
 
-def start_servers(layout, supervisor, programs):
+def start_servers(layout, options, supervisor, programs):
     ours = [program for program in programs if not program.part and not program.missing]
     for program in ours:
         if not supervisor.is_up(program.name):
             supervisor.start(program.name)
     for program in ours:
         wait_until(lambda: all(map(answers, program.ports)), PATIENCE_S, silent(layout, program.name))
-    wait_until(lambda: postgres_ready(layout), PATIENCE_S, silent(layout, "postgres"))
+    wait_until(lambda: postgres_ready(layout, options), PATIENCE_S, silent(layout, "postgres"))
 
 
 def silent(layout, name):
@@ -78,9 +78,9 @@ def silent(layout, name):
     return complaint
 
 
-def postgres_ready(layout):
+def postgres_ready(layout, options):
     try:
-        return servers.postgres_sql(layout, "SELECT 1").strip() == "1"
+        return servers.postgres_sql(layout, options, "SELECT 1").strip() == "1"
     except StackError:
         return False
 

@@ -37,6 +37,19 @@ Test(settings, what_is_not_set_has_its_fallback)
     cr_expect_str_eq(setting_text("TRADEWIND_NEEDED"), "yes");
 }
 
+Test(settings, servers_are_reached_in_the_clear_or_all_with_tls)
+{
+    static const char *const good[] = {"a:1", "a:1,b:2", "ssl://a:1", "ssl://a:1,ssl://b:2"};
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct err err = {0};
+
+        set_sane_environment();
+        setenv("TRADEWIND_SERVERS", good[i], 1);
+        cr_expect_eq(settings_load("orders", own, OWN_COUNT, &err), ERR_OK, "%s", err.text);
+    }
+}
+
 Test(settings, the_parts_name_stands_for_part)
 {
     struct err err = {0};
@@ -67,6 +80,10 @@ Test(settings, a_bad_value_is_named_with_what_was_wanted)
         {"TRADEWIND_ORDERS_MODE", "slow|", "TRADEWIND_ORDERS_MODE='slow|', want one of slow|fast"},
         {"TRADEWIND_NEEDED", "secret", "TRADEWIND_NEEDED has 6 bytes, want text of 2 to 5 bytes"},
         {"TRADEWIND_SERVERS", "a:1,", "TRADEWIND_SERVERS='a:1,', want host:port, several"},
+        {"TRADEWIND_SERVERS", "ssl://a:1,b:1", "want host:port, several separated by commas; ssl:"},
+        {"TRADEWIND_SERVERS", "a:1,ssl://b:1", "ssl:// before each, for TLS, or before none"},
+        {"TRADEWIND_SERVERS", "ssl://", "want host:port"},
+        {"TRADEWIND_SERVERS", "tls://a:1", "TRADEWIND_SERVERS='tls://a:1', want host:port"},
         {"TRADEWIND_SERVERS", "a:0", "TRADEWIND_SERVERS='a:0', want host:port, several"},
         {"TRADEWIND_ORDERS_HTTP", "17010", "TRADEWIND_ORDERS_HTTP='17010', want host:port or unix"},
         {"TRADEWIND_ORDERS_HTTP", ":17010", "want host:port or unix:/path"},
@@ -74,6 +91,7 @@ Test(settings, a_bad_value_is_named_with_what_was_wanted)
         {"TRADEWIND_ORDERS_HTTP", "a:-1", "want host:port or unix:/path"},
         {"TRADEWIND_PROVIDER", "http://", "TRADEWIND_PROVIDER='http://', want scheme://..."},
         {"TRADEWIND_PROVIDER", "localhost", "want scheme://..."},
+        {"TRADEWIND_CA", "/no/such", "TRADEWIND_CA='/no/such', want a path that can be read"},
         {"TRADEWIND_SCHEMAS", "/no/such", "TRADEWIND_SCHEMAS='/no/such', want a path that can"},
     };
 
