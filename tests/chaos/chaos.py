@@ -115,21 +115,21 @@ def come_to_rest(stack):
         say(f"not at rest after {REST_S} s")
 
 
-def make_plan(seed, orders, count, only, brokers, power):
-    kinds = {name: row for name, row in faults.planned(brokers, power).items() if not only or name in only}
+def make_plan(seed, orders, count, only, **ground):
+    kinds = {name: row for name, row in faults.planned(**ground).items() if not only or name in only}
     if not kinds:
-        sys.exit(f"{', '.join(only)}: not on such a stack: see --brokers and --power")
+        sys.exit(f"{', '.join(only)}: not on such a stack: see --brokers, --power and --tls")
     planned = plan.make(seed, orders, count, kinds)
     print(f"seed {seed}: {orders} orders, {count} faults of {len({fault.kind for fault in planned})} kinds")
     print("\n".join(map(str, planned)), flush=True)
     return planned
 
 
-def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False):
+def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False, tls=False):
     """Gives (struck kinds, found) after a whole run on an empty stack, which is down then; its records lie in `chaos` of
     the stack's folder."""
-    planned = make_plan(seed, orders, count, only, brokers, power)
-    stack.up(servers_only=True, brokers=brokers)  # makes the folder, and the passwords that are part of addresses
+    planned = make_plan(seed, orders, count, only, brokers=brokers, power=power, tls=tls)
+    stack.up(servers_only=True, brokers=brokers, tls=tls)  # makes the folder, and passwords that are part of addresses
     folder = stack.state / "chaos"
     folder.mkdir(exist_ok=True)
     (folder / "plan.json").write_text(json.dumps([fault.as_json() for fault in planned], indent=1) + "\n")
@@ -137,7 +137,7 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False
     preload = Preload(folder / "preload", library, struck_by(planned, ("clock_", "died_")))
     releases = Releases(stack, folder) if struck_by(planned, ("rolled_out",)) else None
     disks = Power(stack, folder / "power", struck_by(planned, ("power_lost",))) if power else None
-    network = Network(stack, brokers)
+    network = Network(stack, brokers, tls)
     try:
         settings = {"TRADEWIND_JOURNAL_SECONDS": growth.JOURNAL_S, **network.settings()}
         settings |= releases.settings() if releases else {}
@@ -145,6 +145,7 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False
         strikes = Strikes(faults.Bench(stack, network, preload, releases, disks), planned)
         told, samples = under_load(stack, network, strikes, Orders(orders, rate, seed), folder)
         come_to_rest(stack)
+        flips = {route: network.flipped(route) for route in struck_by(planned, ("bits_flipped",))}
         say("what was promised is looked at")
         found = oracle.judge(promises.read(told), world.read(stack, strikes.bench.poison, samples))
     finally:
@@ -152,7 +153,7 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False
         network.close()
         if disks:
             disks.close()
-    print(report(strikes, found, samples))
+    print(report(strikes, found, samples, flips))
     return strikes.struck, found
 
 
@@ -165,7 +166,7 @@ def under_load(stack, network, strikes, orders, folder):
     """Gives the log of what was promised, and samples of what grew."""
     name = f"CHAOS{int(time.time())}"
     log = promises.Log(folder / "promises")
-    door = Door(f"127.0.0.1:{network.ports['door']}", stack.token("service", "chaos"))
+    door = Door(f"127.0.0.1:{network.ports['door']}", stack.token("service", "chaos"), stack.trust())
     load = Load(door, stock_up(stack, name, orders.count), orders, name, log)
     stopped = threading.Event()
     threading.Thread(target=tell, args=(load, stopped), daemon=True).start()
@@ -182,10 +183,13 @@ def under_load(stack, network, strikes, orders, folder):
     return folder / "promises", samples
 
 
-def report(strikes, found, samples):
+def report(strikes, found, samples, flips):
     total = sum(strikes.struck.values())
     lines = [f"{total} faults of {len(strikes.struck)} kinds struck, {len(strikes.missed)} missed:"]
     lines += [f"  {number:4}  {kind}" for kind, number in sorted(strikes.struck.items())]
+    if flips:
+        lines.append("of pieces with a flipped bit, their connections, and those of them that have not ended:")
+        lines += ["  {:20}{pieces:6}{connections:6}{alive:6}".format(route, **row) for route, row in flips.items()]
     lines += growth.summary(samples)
     lines += ["violations:"]
     for rule, texts in found.items():
@@ -203,16 +207,16 @@ def main():
     parser.add_argument("--only", action="append", choices=sorted(faults.KINDS), help="only this kind; may be repeated")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="how many Kafka brokers (default 1)")
     parser.add_argument("--power", action="store_true", help="with disks that lose their power; needs root")
+    parser.add_argument("--tls", action="store_true", help="the wires carry TLS, and bits are flipped on them")
     parser.add_argument("--plan", action="store_true", help="print the plan and do nothing")
     asked = parser.parse_args()
+    ground = {"brokers": asked.brokers, "power": asked.power, "tls": asked.tls}
     if asked.plan:
-        make_plan(asked.seed, asked.orders, asked.faults, asked.only, asked.brokers, asked.power)
+        make_plan(asked.seed, asked.orders, asked.faults, asked.only, **ground)
         return 0
     if asked.power and os.geteuid() != 0:
         parser.error("--power mounts file systems, and only root may")
-    _, found = run(
-        Stack(), asked.seed, asked.orders, asked.faults, asked.rate, asked.only, asked.brokers, asked.power
-    )
+    _, found = run(Stack(), asked.seed, asked.orders, asked.faults, asked.rate, asked.only, **ground)
     return 1 if any(found.values()) else 0
 
 

@@ -22,9 +22,9 @@ TOKENS = (("tok_approve", 90), ("tok_decline", 5), ("tok_capture_fail", 3), ("to
 class Door:
     """As much HTTP/1.1 as talking to our own door takes, on kept connections."""
 
-    def __init__(self, address, token):
+    def __init__(self, address, token, tls=None):
         self.host, self.port = address.split(":")
-        self.token = token
+        self.token, self.tls = token, tls
         self.idle = []
         self.room = asyncio.Semaphore(CONNECTIONS)
 
@@ -33,7 +33,7 @@ class Door:
         async with self.room:
             streams = None
             try:
-                streams = self.idle.pop() if self.idle else await asyncio.open_connection(self.host, self.port)
+                streams = self.idle.pop() if self.idle else await self._connect()
                 status, text, stays = await asyncio.wait_for(self._ask(*streams, path, body, key), ANSWER_S)
                 if stays:
                     self.idle.append(streams)
@@ -44,6 +44,10 @@ class Door:
             finally:
                 if streams:
                     streams[1].close()
+
+    async def _connect(self):
+        opened = asyncio.open_connection(self.host, self.port, ssl=self.tls)
+        return await asyncio.wait_for(opened, ANSWER_S)
 
     async def _ask(self, reader, writer, path, body, key):
         head = f"POST {path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {self.token}\r\n"

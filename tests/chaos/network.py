@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 STORES = ("orders", "catalog", "payment", "fraud", "email", "analytics", "provider")  # whose database is PostgreSQL
 FIRST_PORT = 40  # of the proxy's, from the stack's port base
 PORTS = {"door": 0, "mongodb": 5, "smtp": 6, "provider": 17}  # of what is behind it; docker/local/README.md
+TLS_PORTS = {"door": 1, "provider": 34}  # those that are others with TLS
 BROKERS = {"kafka": 2, "kafka-2": 30, "kafka-3": 32}
 POSTGRES = 4
 
@@ -16,11 +18,13 @@ ROUTES = {**PORTS, **BROKERS, **{f"{part}-database": POSTGRES for part in STORES
 
 
 class Network:
-    def __init__(self, stack, brokers):
-        self.stack, self.brokers = stack, tuple(BROKERS)[:brokers]
+    def __init__(self, stack, brokers, tls):
+        self.stack, self.brokers, self.tls = stack, tuple(BROKERS)[:brokers], tls
+        self.asking = threading.Lock()
         self.base = int(stack.environment["TRADEWIND_PORT_BASE"])
         self.ports = {name: self.base + FIRST_PORT + place for place, name in enumerate(ROUTES)}
-        words = [f"{name}={self.ports[name]}:{self.base + ROUTES[name]}" for name in ROUTES]
+        behind = {**ROUTES, **(TLS_PORTS if tls else {})}
+        words = [f"{name}={self.ports[name]}:{self.base + behind[name]}" for name in ROUTES]
         proxy = [sys.executable, "-B", Path(__file__).with_name("proxy.py"), *words]
         self.process = subprocess.Popen(proxy, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n", "the proxy does not start"
@@ -30,21 +34,33 @@ class Network:
 
     def settings(self):
         """Those that send parts through the proxy, for Stack.up."""
+        ours = self.stack.settings
+        ssl = "ssl://" if self.tls else ""
         settings = {
-            "TRADEWIND_KAFKA": ",".join(map(self.address, self.brokers)),
-            "inventory:TRADEWIND_MONGODB": f"mongodb://{self.address('mongodb')}/inventory",
-            "payment:TRADEWIND_PROVIDER": f"http://{self.address('provider')}",
-            "email:TRADEWIND_SMTP": f"smtp://{self.address('smtp')}",
+            "TRADEWIND_KAFKA": ",".join(ssl + self.address(name) for name in self.brokers),
+            "inventory:TRADEWIND_MONGODB": self._led_through("mongodb", ours["TRADEWIND_MONGODB"]),
+            "payment:TRADEWIND_PROVIDER": self._led_through("provider", ours["TRADEWIND_PROVIDER"]),
+            "email:TRADEWIND_SMTP": self._led_through("smtp", ours["TRADEWIND_SMTP"]),
         }
         for part in STORES:
-            uri = urlsplit(self.stack.database_uri(part))
-            there = uri.netloc.rpartition(":")[0].rpartition("@")[0] + "@" + self.address(f"{part}-database")
-            settings[f"{part}:TRADEWIND_{part.upper()}_DATABASE"] = uri._replace(netloc=there).geturl()
+            uri = self.stack.database_uri(part)
+            settings[f"{part}:TRADEWIND_{part.upper()}_DATABASE"] = self._led_through(f"{part}-database", uri)
         return settings
+
+    def _led_through(self, route, address):
+        uri = urlsplit(address)
+        user, at, _ = uri.netloc.rpartition("@")
+        return uri._replace(netloc=user + at + self.address(route)).geturl()
 
     def tell(self, route, does, **more):
         self.process.stdin.write(json.dumps({"route": route, "does": does, **more}) + "\n")
         self.process.stdin.flush()
+
+    def flipped(self, route):
+        """What bits_flipped has done to it: {"pieces", "connections", "alive"}."""
+        with self.asking:
+            self.tell(route, "count")
+            return json.loads(self.process.stdout.readline())
 
     def heal(self):
         for route in ROUTES:

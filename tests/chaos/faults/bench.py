@@ -18,24 +18,25 @@ INSTANCES = tuple(name for part in PARTS for name in (part, f"{part}-2"))
 WELL = {"latency_ms": 0, "slow_ms": 1000, "lost_ms": 10000, "down": False}
 LIMITS = {"fsize": "Max file size", "nofile": "Max open files"}
 
-KINDS = {}  # name -> (targets, seconds, function, brokers that it wants, whether it wants disks that lose their power)
+KINDS = {}  # name -> (targets, seconds, function, what it wants of the stack, as planned() is told)
 
 
-def kind(targets, seconds=(0, 0), brokers=1, power=False):
+def kind(targets, seconds=(0, 0), **wants):
     def add(function):
-        KINDS[function.__name__] = (targets, seconds, function, brokers, power)
+        KINDS[function.__name__] = (targets, seconds, function, wants)
         return function
 
     return add
 
 
-def planned(brokers=1, power=False):
-    """What plan.make wants to know of those that so many brokers can have, on such disks."""
+def planned(brokers=1, power=False, tls=False):
+    """What plan.make wants to know of those that a stack can have with so many brokers, disks that lose their power, TLS."""
+    has = {"brokers": brokers, "power": power, "tls": tls}
     others = tuple(BROKERS)[1:brokers]
     return {
         name: (targets + others if "kafka" in targets else targets, seconds)
-        for name, (targets, seconds, _, least, on_disks) in KINDS.items()
-        if least <= brokers and on_disks <= power
+        for name, (targets, seconds, _, wants) in KINDS.items()
+        if all(has[what] >= least for what, least in wants.items())
     }
 
 
@@ -66,7 +67,7 @@ class Bench:
         return next(row["state"] for row in rows if row["program"] == program)
 
     def provider(self, **knobs):
-        self._put(self.stack.settings["TRADEWIND_PROVIDER"] + "/v1/sandbox", json=knobs)
+        self._put(f"http://{self.stack.settings['TRADEWIND_PROVIDER_HTTP']}/v1/sandbox", json=knobs)
 
     def mails(self, behaviour):
         self._put(self.stack.settings["TRADEWIND_MAILS"] + "/behaviour", data=behaviour)

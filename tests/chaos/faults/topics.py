@@ -36,7 +36,7 @@ def last_records(bench, topic, partition, count):
 
 def readers(bench, topic):
     """The parts that set records of the topic aside: each has a topic for them."""
-    admin = AdminClient({"bootstrap.servers": bench.stack.settings["TRADEWIND_KAFKA"], "log_level": 2})
+    admin = AdminClient({**bench.stack.kafka(), "log_level": 2})
     names = admin.list_topics(timeout=60).topics
     return [name.split(".")[-2] for name in names if name.startswith(f"{topic}.") and name.endswith(".dlq")]
 
@@ -77,7 +77,7 @@ def repeated(bench, fault):
 def leader_killed(bench, fault):
     """The broker that leads a partition dies and stays away: another one leads, with all that was acknowledged."""
     partition = random.Random(fault.seed).randrange(PARTITIONS)
-    admin = AdminClient({"bootstrap.servers": bench.stack.settings["TRADEWIND_KAFKA"], "log_level": 2})
+    admin = AdminClient({**bench.stack.kafka(), "log_level": 2})
     leader = admin.list_topics(fault.target, timeout=60).topics[fault.target].partitions[partition].leader
     if leader < 1:
         raise Missed(f"{fault.target}/{partition} has no leader")

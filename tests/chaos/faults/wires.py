@@ -5,7 +5,7 @@ import time
 
 from network import BROKERS, ROUTES
 
-from .bench import kind
+from .bench import Missed, kind
 
 WIRES = tuple(route for route in ROUTES if route not in tuple(BROKERS)[1:])
 
@@ -58,3 +58,12 @@ def answers_lost(bench, fault):
     finally:
         bench.network.tell(fault.target, "reset")
         bench.network.tell(fault.target, "pass")
+
+
+@kind(WIRES, (3, 8), tls=True)
+def bits_flipped(bench, fault):
+    """A bit arrives as another one, now and then. With TLS the connection breaks, and nothing else does."""
+    before = bench.network.flipped(fault.target)["pieces"]
+    while_it(bench, fault, "flip", seed=fault.seed, pieces=random.Random(fault.seed).choice((4, 20, 100)))
+    if bench.network.flipped(fault.target)["pieces"] == before:
+        raise Missed(f"little went over {fault.target}, and no bit of it was flipped")
