@@ -70,6 +70,7 @@ class Strikes:
         self.threads = []
 
     def go(self, load):
+        threading.Thread(target=self._prepare, args=(load,), daemon=True).start()
         for fault in self.planned:
             while load.sent < fault.at_order and not load.is_over:
                 time.sleep(0.01)
@@ -79,6 +80,14 @@ class Strikes:
             thread.start()
         for thread in self.threads:
             thread.join()
+
+    def _prepare(self, load):
+        for fault in self.planned:
+            if fault.kind in faults.AHEAD:
+                seconds, prepare = faults.AHEAD[fault.kind]
+                while load.sent < fault.at_order - seconds * load.rate:
+                    time.sleep(0.05)
+                prepare(self.bench, fault)
 
     def _strike(self, fault):
         try:
@@ -142,7 +151,9 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False
         settings = {"TRADEWIND_JOURNAL_SECONDS": growth.JOURNAL_S, **network.settings()}
         settings |= releases.settings() if releases else {}
         stack.up(instances=2, settings=settings, under=preload.under())
-        strikes = Strikes(faults.Bench(stack, network, preload, releases, disks), planned)
+        backups = folder / "backups"
+        backups.mkdir(exist_ok=True)
+        strikes = Strikes(faults.Bench(stack, network, preload, releases, disks, backups), planned)
         told, samples = under_load(stack, network, strikes, Orders(orders, rate, seed), folder)
         come_to_rest(stack)
         flips = {route: network.flipped(route) for route in struck_by(planned, ("bits_flipped",))}

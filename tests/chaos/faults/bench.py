@@ -19,11 +19,14 @@ WELL = {"latency_ms": 0, "slow_ms": 1000, "lost_ms": 10000, "down": False}
 LIMITS = {"fsize": "Max file size", "nofile": "Max open files"}
 
 KINDS = {}  # name -> (targets, seconds, function, what it wants of the stack, as planned() is told)
+AHEAD = {}  # name -> (seconds, function), of those that prepare something so long before they strike
 
 
-def kind(targets, seconds=(0, 0), **wants):
+def kind(targets, seconds=(0, 0), ahead=None, **wants):
     def add(function):
         KINDS[function.__name__] = (targets, seconds, function, wants)
+        if ahead:
+            AHEAD[function.__name__] = ahead
         return function
 
     return add
@@ -45,8 +48,8 @@ class Missed(Exception):
 
 
 class Bench:
-    def __init__(self, stack, network, preload, releases, power):
-        self.stack, self.network, self.preload = stack, network, preload
+    def __init__(self, stack, network, preload, releases, power, backups):
+        self.stack, self.network, self.preload, self.backups = stack, network, preload, backups
         self.releases, self.power = releases, power  # None: no fault of the plan wants it
         self.instances_of = {part: threading.Lock() for part in PARTS}  # of who stops and starts them
         self.poison = set()  # (part, place) of the records that have to be set aside

@@ -1,7 +1,6 @@
 """Faults of what a part keeps: its database as it was before."""
 
 import subprocess
-import time
 
 from local_stack import Failed
 
@@ -12,14 +11,24 @@ KEPT = ("catalog", "payment", "fraud", "email", "analytics")  # orders has promi
 SILENT = "analytics"  # it publishes nothing, so nothing tells that its database is old: it reads on from there
 
 
-@kind(KEPT, (3, 8))
-def database_restored(bench, fault):
-    """Somebody puts a backup back. The part sees that its topic knows more, and does not start until it is rebuilt."""
+def back_up(bench, fault):
     part = fault.target
-    backup = bench.stack.wait_until(lambda: dump(bench.stack, part), 60, f"a backup of {part}")
-    time.sleep(fault.seconds)
+    path = bench.backups / f"{fault.number}.sql"
+    path.write_text(bench.stack.wait_until(lambda: dump(bench.stack, part), what=f"a backup of {part}"))
+    path.rename(path.with_suffix(".whole"))
+
+
+@kind(KEPT, ahead=(300, back_up))
+def database_restored(bench, fault):
+    """Somebody puts back a backup, five minutes old, or as old as the run. The part sees that its topic knows more, and does
+    not start until it is rebuilt."""
+    part = fault.target
+    path = bench.backups / f"{fault.number}.whole"
+    bench.stack.wait_until(path.exists, what=f"the backup of {part} being made")
+    backup = path.read_text()
     with stopped(bench, part):
         bench.stack.wait_until(lambda: restore(bench.stack, part, backup), 60, f"the backup of {part} being back")
+    path.unlink()
     if part != SILENT:
         bench.stack.wait_until(lambda: rebuilt(bench.stack, part), REBUILT_S, f"{part} being rebuilt")
 
