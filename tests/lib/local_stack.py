@@ -252,6 +252,14 @@ class Stack:
         finally:
             consumer.close()
 
+    def ends(self, *topics):
+        """(topic, partition) -> the offset behind its last record."""
+        consumer = Consumer({**self.kafka(), "group.id": "test-reader", "log_level": QUIET})
+        try:
+            return {place: high for place, (_, high) in self._ends(consumer, topics).items()}
+        finally:
+            consumer.close()
+
     def _ends(self, consumer, topics):
         known = consumer.list_topics(timeout=10).topics
         ends = {}

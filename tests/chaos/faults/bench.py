@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import requests
@@ -52,6 +52,7 @@ class Bench:
         self.stack, self.network, self.preload, self.backups = stack, network, preload, backups
         self.releases, self.power = releases, power  # None: no fault of the plan wants it
         self.instances_of = {part: threading.Lock() for part in PARTS}  # of who stops and starts them
+        self.copies_of = {part: threading.Lock() for part in PARTS}  # see loses
         self.poison = set()  # (part, place) of the records that have to be set aside
         self.poisoned = set()  # (topic, partition) where they are
 
@@ -91,6 +92,16 @@ class Bench:
         self.stack.up()
         self.provider(**WELL)
         self.mails("accept")
+
+
+@contextmanager
+def loses(bench, *parts):
+    """What a part has published lies in its topic and in its journal. One of them may be lost, until it is made good from
+    the other; who loses both is not promised anything (docs/guarantees.md)."""
+    with ExitStack() as held:
+        for part in sorted(parts):
+            held.enter_context(bench.copies_of[part])
+        yield
 
 
 @contextmanager

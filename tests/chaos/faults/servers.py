@@ -3,7 +3,8 @@
 import signal
 import time
 
-from .bench import Missed, frozen, kind, limited, throttled
+from .bench import PARTS, Missed, frozen, kind, limited, loses, throttled
+from .topics import SAGA, made_good
 
 
 @kind(("kafka", "postgres", "mongodb", "mails", "door", "provider"))
@@ -53,6 +54,16 @@ def disk_full(bench, fault):
 @kind(("kafka", "postgres", "mongodb"), (0.5, 3), power=True)
 def power_lost(bench, fault):
     """Its machine loses power in the midst of writing, and has it again: only what was on its disk is there."""
+    if fault.target == "kafka":
+        with loses(bench, *PARTS), made_good(bench.stack, *SAGA):
+            if lose_power(bench, fault) <= 0:
+                raise Missed("all of it was on the disk")
+    else:
+        lose_power(bench, fault)
+
+
+def lose_power(bench, fault):
+    """Gives how many bytes were not on the disk."""
     bench.power.cut(fault.target)
     try:
         bench.signal(fault.target, signal.SIGKILL)
@@ -64,8 +75,7 @@ def power_lost(bench, fault):
     finally:
         lost = bench.power.back(fault.target)
         bench.stack.start(fault.target)
-    if fault.target == "kafka" and lost <= 0:
-        raise Missed("all of it was on the disk")
+    return lost
 
 
 @kind(("kafka", "postgres", "mongodb", "provider"), (2, 5))

@@ -4,7 +4,7 @@ import subprocess
 
 from local_stack import Failed
 
-from .bench import kind, stopped
+from .bench import kind, loses, stopped
 
 REBUILT_S = 240  # with the other faults that strike meanwhile
 KEPT = ("catalog", "payment", "fraud", "email", "analytics")  # orders has promised what only its database may know
@@ -26,11 +26,12 @@ def database_restored(bench, fault):
     path = bench.backups / f"{fault.number}.whole"
     bench.stack.wait_until(path.exists, what=f"the backup of {part} being made")
     backup = path.read_text()
-    with stopped(bench, part):
-        bench.stack.wait_until(lambda: restore(bench.stack, part, backup), 60, f"the backup of {part} being back")
-    path.unlink()
-    if part != SILENT:
-        bench.stack.wait_until(lambda: rebuilt(bench.stack, part), REBUILT_S, f"{part} being rebuilt")
+    with loses(bench, part):
+        with stopped(bench, part):
+            bench.stack.wait_until(lambda: restore(bench.stack, part, backup), 60, f"the backup of {part} being back")
+        path.unlink()
+        if part != SILENT:
+            bench.stack.wait_until(lambda: rebuilt(bench.stack, part), REBUILT_S, f"{part} being rebuilt")
 
 
 def dump(stack, part):

@@ -5,15 +5,22 @@ import random
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from local_stack import Failed
 from records import again, headers_of, rubbish
 
-from .bench import Missed, kill, kind
+from .bench import Missed, kill, kind, loses
 
-SAGA = ("shop.orders.v1", "shop.inventory.v1", "shop.payments.v1", "shop.fraud.v1")
+WRITERS = {
+    "shop.orders.v1": "orders",
+    "shop.inventory.v1": "inventory",
+    "shop.payments.v1": "payment",
+    "shop.fraud.v1": "fraud",
+}
+SAGA = tuple(WRITERS)
 PARTITIONS = 12
 LOOK_BACK = 3000  # records, for those that were written a moment ago
 
@@ -96,6 +103,11 @@ def tail_lost(bench, fault):
     draw = random.Random(fault.seed)
     clean = [p for p in range(PARTITIONS) if (fault.target, p) not in bench.poisoned]
     partition = draw.choice(clean)
+    with loses(bench, WRITERS[fault.target]), made_good(bench.stack, fault.target):
+        lose_tail(bench, fault.target, partition, draw.randint(200, 20000))
+
+
+def lose_tail(bench, topic, partition, size):
     pid = bench.signal("kafka", signal.SIGSTOP)
     # The process manager is told to stop it, so that it stays dead; stopped as it is, it does not hear of that.
     stopping = threading.Thread(target=bench.stack.stop, args=("kafka",))
@@ -104,9 +116,27 @@ def tail_lost(bench, fault):
         bench.stack.wait_until(lambda: bench.state("kafka") == "stopping", what="kafka being stopped")
         kill(pid, signal.SIGKILL)
         stopping.join()
-        cut(bench.stack.state / "kafka" / f"{fault.target}-{partition}", draw.randint(200, 20000))
+        cut(bench.stack.state / "kafka" / f"{topic}-{partition}", size)
     finally:
         bench.stack.start("kafka")
+
+
+@contextmanager
+def made_good(stack, *topics):
+    """Until each partition is as long again as it was: the relays have sent again what was lost, behind its end."""
+
+    def ends():
+        try:
+            return stack.ends(*topics)
+        except (Failed, KafkaException):
+            return None  # the broker is away
+
+    before = stack.wait_until(ends, what="the broker answering")
+    yield
+    stack.wait_until(
+        lambda: (now := ends()) and all(now[place] >= end for place, end in before.items()),
+        what=f"{', '.join(topics)} being as long as before",
+    )
 
 
 def cut(folder, size):
