@@ -10,6 +10,8 @@ from bson.int64 import Int64
 from records import number_of
 from replays import equal, many_ends, refused, replay, start_slow
 
+SNAPSHOT_EVERY = 256  # documents: consumers/inventory/ledger_store_chain.c
+
 
 @pytest.fixture
 def clean(stack):
@@ -23,6 +25,20 @@ def documents(stack):
     names = sorted(name for name in database.list_collection_names() if name.startswith("ledger_"))
     found = [(name, document) for name in names for document in database[name].find()]
     return sorted(found, key=lambda pair: pair[1]["_id"])
+
+
+def before_a_snapshot(stack, shop, room=100):
+    """Orders, until so many documents will be written before the next snapshot: who reads the ledger begins at the newest."""
+    mug = shop.product(stock=1000)
+    while since_snapshot(stack) > SNAPSHOT_EVERY - room:
+        shop.wait_for(shop.order((mug, 1)), "fulfilled")
+
+
+def since_snapshot(stack):
+    """How many documents lie behind the newest snapshot."""
+    names = stack.mongodb().list_collection_names()
+    snapshots = [int(name.split("_")[1]) for name in names if name.startswith("snapshot_")]
+    return documents(stack)[-1][1]["number"] - max(snapshots, default=0)
 
 
 def change_entry(stack, kind, order, change):
@@ -52,6 +68,7 @@ def lose_ledger(stack):
 
 
 def test_a_flipped_byte_is_found_by_name_and_mended_by_a_swap_that_can_be_undone(clean, shop):
+    before_a_snapshot(clean, shop)
     order = many_ends(shop)["fulfilled"][0]
     reserved = next(record for record in shop.records("shop.inventory.v1", order))
     sku = change_entry(clean, "hold", order, lambda line: [line[:-1] + "3"])
@@ -88,6 +105,7 @@ def test_a_flipped_byte_is_found_by_name_and_mended_by_a_swap_that_can_be_undone
 
 def test_an_order_that_the_ledger_has_lost_is_mended_and_its_dead_letter_applied(clean, shop):
     """The ledger forgets that it held something, so order.confirmed cannot be; a swap brings it back, a redrive ends it."""
+    before_a_snapshot(clean, shop)
     mug = shop.product()
     clean.stop("fraud")  # the order stays between its reservation and its confirmation
     order = shop.order((mug, 2))
