@@ -141,14 +141,14 @@ void archive_close(struct archive *archive)
     *archive = (struct archive){.lock = -1};
 }
 
-/* The names of files come to the disk before the manifest that speaks of them. */
-enum err_kind archive_commit(struct archive *archive, struct err *err)
+static enum err_kind commit(struct archive *archive, struct err *err)
 {
     AUTO(arena_clear) struct arena arena = {0};
     AUTO(buf_clear) struct buf text = {0};
     enum err_kind kind;
 
     manifest_write(&text, archive);
+    /* The names of files come to the disk before the manifest that speaks of them. */
     if (fsync(archive->lock) != 0)
         return err_set(err, ERR_STOP, "%s: %s", archive->folder, strerror(errno));
     kind = file_write(archive_path(&arena, archive, ARCHIVE_MANIFEST), buf_view(&text), err);
@@ -159,4 +159,12 @@ enum err_kind archive_commit(struct archive *archive, struct err *err)
     memcpy(archive->seal, text.data + text.size - sizeof "\"}\n" + 1 - 2 * ARCHIVE_LINK_BYTES,
            2 * ARCHIVE_LINK_BYTES);
     return ERR_OK;
+}
+
+enum err_kind archive_commit(struct archive *archive, struct err *err)
+{
+    struct err why = {0};
+    enum err_kind kind = commit(archive, &why);
+
+    return kind == ERR_OK ? ERR_OK : err_set(err, kind, "%s" CONTAINER_GOES_ON, why.text);
 }

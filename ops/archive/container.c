@@ -31,9 +31,8 @@ static void put_head(struct buf *out, const struct container_head *head)
 
 static enum err_kind cannot_write(struct container_writer *writer, struct err *err)
 {
-    return err_set(err, ERR_STOP,
-                   "%s: %s; what is complete stays, and the same command goes on from there",
-                   buf_cstr(&writer->partial), strerror(errno));
+    return err_set(err, ERR_STOP, "%s: %s" CONTAINER_GOES_ON, buf_cstr(&writer->partial),
+                   strerror(errno));
 }
 
 static enum err_kind put(struct container_writer *writer, struct view bytes, struct err *err)

@@ -12,6 +12,8 @@
 
 #define CONTAINER_SYNC_BYTES 16
 #define CONTAINER_PARTIAL ".partial" /* ends the name of a file that is being written */
+/* What is said behind an error of the disk. */
+#define CONTAINER_GOES_ON "; what is complete stays, and the same command goes on from there"
 
 /* What a file says of itself, beside its schema. */
 struct container_head {
