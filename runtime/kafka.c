@@ -121,12 +121,13 @@ enum err_kind kafka_open_consumer(rd_kafka_t **out, const struct kafka_consumer_
         {"fetch.message.max.bytes", fetch_bytes},
     };
     size_t bytes = options->fetch_bytes > 0 ? options->fetch_bytes : 2u << 20;
+    size_t of_partition = options->partition_bytes > 0 ? options->partition_bytes : bytes / 4;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *client;
     enum err_kind kind;
 
     snprintf(fetch_kbytes, sizeof fetch_kbytes, "%zu", bytes / 1024);
-    snprintf(fetch_bytes, sizeof fetch_bytes, "%zu", bytes / 4);
+    snprintf(fetch_bytes, sizeof fetch_bytes, "%zu", of_partition);
     snprintf(wait_ms, sizeof wait_ms, "%d", options->patience_ms > 0 ? options->patience_ms : 100);
     kind = kafka_common_conf(conf, options->brokers, err);
     if (kind == ERR_OK)

@@ -11,9 +11,10 @@
 
 struct kafka_consumer_options {
     const char *brokers;
-    const char *group;    /* NULL: no group, only assign() */
-    const char *instance; /* group.instance.id; NULL: none */
-    size_t fetch_bytes;   /* bound of what is fetched ahead */
+    const char *group;      /* NULL: no group, only assign() */
+    const char *instance;   /* group.instance.id; NULL: none */
+    size_t fetch_bytes;     /* bound of what is fetched ahead */
+    size_t partition_bytes; /* of one partition in one answer; 0: a fourth of that */
     /* A record may come as late as this: the broker then answers less often, with more. 0: at once
      */
     int patience_ms;

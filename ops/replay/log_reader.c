@@ -13,13 +13,17 @@
 #define SILENCE_MS 15000 /* the broker says nothing at all */
 #define BEHIND_MS 10000  /* a committed number does not come into the topic */
 #define CALL_MS 100
-#define PACE_MIN_US 2000 /* shorter sleeps cost more than they bring */
+#define PLACE_BYTES (64u << 10) /* fetched at once: more of one place puts it ahead of the others  \
+                                 */
+#define ABREAST_RECORDS 100000  /* lead of all places together: pauses are seldom enough */
+#define PACE_MIN_US 2000        /* shorter sleeps cost more than they bring */
 
 enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
                               const enum topic *topics, size_t topic_count, int32_t partitions,
                               struct err *err)
 {
-    const struct kafka_consumer_options options = {.brokers = brokers, .fetch_bytes = FETCH_BYTES};
+    const struct kafka_consumer_options options = {
+        .brokers = brokers, .fetch_bytes = FETCH_BYTES, .partition_bytes = PLACE_BYTES};
 
     *reader = (struct log_reader){.brokers = brokers, .partitions = partitions};
     reader->place_count = topic_count * (size_t)partitions;
@@ -36,8 +40,14 @@ enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
 void log_reader_close(struct log_reader *reader)
 {
     kafka_close_consumer(reader->client);
+    abreast_clear(&reader->abreast);
     free(reader->places);
     *reader = (struct log_reader){0};
+}
+
+void log_reader_keep_abreast(struct log_reader *reader)
+{
+    abreast_init(&reader->abreast, reader->place_count, ABREAST_RECORDS / reader->place_count + 1);
 }
 
 struct log_place *log_reader_place(const struct log_reader *reader, enum topic topic,
@@ -172,12 +182,15 @@ static size_t assign(struct log_reader *reader)
         rd_kafka_topic_partition_list_new((int)reader->place_count);
     size_t open = 0;
 
+    abreast_start(&reader->abreast);
     for (size_t i = 0; i < reader->place_count; i++) {
         struct log_place *place = &reader->places[i];
 
         place->done = is_there(place);
-        if (place->done)
+        if (place->done) {
+            abreast_at_end(&reader->abreast, i);
             continue;
+        }
         open++;
         /* A gap that was left open is read again from where it began. */
         log_place_start(place, place->next_offset, place->high_water, place->fresh);
@@ -281,6 +294,7 @@ struct run {
 /* The partition is read as far as it goes, or as far as is wanted. */
 static enum err_kind place_ends(struct run *run, struct log_place *place, struct err *err)
 {
+    abreast_at_end(&run->reader->abreast, (size_t)(place - run->reader->places));
     if (place->receiver.gap && place->until_offset >= 0)
         return hole(place, err);
     if (place->until_offset < 0 && place->receiver.high_water < place->until_number)
@@ -288,6 +302,26 @@ static enum err_kind place_ends(struct run *run, struct log_place *place, struct
     place->done = true;
     run->open--;
     return ERR_OK;
+}
+
+/* Pausing drops what was fetched ahead and takes a moment: all that change do so at once. */
+static void keep_abreast(struct log_reader *reader, bool nothing_came)
+{
+    rd_kafka_topic_partition_list_t *wait, *go_on;
+
+    if (!abreast_look(&reader->abreast, nothing_came))
+        return;
+    wait = rd_kafka_topic_partition_list_new(0);
+    go_on = rd_kafka_topic_partition_list_new(0);
+    for (size_t i = 0; i < reader->place_count; i++)
+        if (reader->abreast.places[i].is_changed)
+            rd_kafka_topic_partition_list_add(reader->abreast.places[i].waits ? wait : go_on,
+                                              topic_name(reader->places[i].topic),
+                                              reader->places[i].partition);
+    rd_kafka_pause_partitions(reader->client, wait);
+    rd_kafka_resume_partitions(reader->client, go_on);
+    rd_kafka_topic_partition_list_destroy(wait);
+    rd_kafka_topic_partition_list_destroy(go_on);
 }
 
 /* With as much ahead as it may have, this version of the library stands still, for a second or
@@ -325,6 +359,8 @@ static enum err_kind take(struct run *run, const rd_kafka_message_t *message, st
         return kind;
     run->reader->records++;
     wake_fetching(run->reader, message);
+    abreast_read(&run->reader->abreast, (size_t)(place - run->reader->places),
+                 rd_kafka_message_timestamp(message, NULL));
     if (taken && (kind = run->each(run->context, place, message, err)) != ERR_OK)
         return kind;
     keep_position(place);
@@ -372,11 +408,15 @@ enum err_kind log_reader_run(struct log_reader *reader,
         } else {
             kind = check_silence(&run, now_ms, err);
         }
+        keep_abreast(reader, message == NULL);
         if (kind == ERR_OK && now_ms - run.called_ms >= CALL_MS) {
             run.called_ms = now_ms;
             kind = each(context, NULL, NULL, err);
         }
     }
+    for (size_t i = 0; i < reader->place_count; i++)
+        abreast_at_end(&reader->abreast, i);
+    keep_abreast(reader, true);
     rd_kafka_assign(reader->client, NULL);
     return kind;
 }

@@ -5,6 +5,7 @@
 #define TRADEWIND_REPLAY_LOG_READER_H
 
 #include "ops/record.h"
+#include "ops/replay/abreast.h"
 #include "runtime/delivery.h"
 
 struct log_place {
@@ -29,17 +30,22 @@ struct log_reader {
     struct log_place *places; /* each of topics, each of partitions */
     size_t place_count;
     int32_t partitions;
-    int64_t rate;         /* records a second; 0: as fast as it goes */
-    size_t unasked_bytes; /* read since the broker was last asked for something */
-    int64_t pace_us;      /* monotonic: when the next record may come */
-    uint64_t records;     /* read since the reader was opened */
-    uint64_t ignored;     /* records without a number: outside the sequence */
+    struct abreast abreast; /* of places; empty: they are read as they come */
+    int64_t rate;           /* records a second; 0: as fast as it goes */
+    size_t unasked_bytes;   /* read since the broker was last asked for something */
+    int64_t pace_us;        /* monotonic: when the next record may come */
+    uint64_t records;       /* read since the reader was opened */
+    uint64_t ignored;       /* records without a number: outside the sequence */
 };
 
 enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
                               const enum topic *topics, size_t topic_count, int32_t partitions,
                               struct err *err);
 void log_reader_close(struct log_reader *reader);
+
+/** From now on no place is read more than some thousands of records ahead of the others, by the
+ * records' times: for who remembers what is begun in one and ended in another. */
+void log_reader_keep_abreast(struct log_reader *reader);
 
 /** NULL: it is not read here. */
 struct log_place *log_reader_place(const struct log_reader *reader, enum topic topic,

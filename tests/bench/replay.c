@@ -28,6 +28,7 @@ struct fill {
     uint64_t numbers[TOPIC_COUNT][PARTITIONS_MAX];
     uint32_t partitions;
     int64_t now_us;
+    char asked[ENVELOPE_ID_SIZE]; /* the order service's last event: what the others answer */
     struct buf headers, value;
     uint64_t written;
 };
@@ -50,6 +51,7 @@ static void publish(struct fill *fill, enum event_type type, const void *data, s
         .number = ++fill->numbers[event_topic(type)][shard],
         .time_us = fill->now_us,
         .subject = key,
+        .causation_id = event_topic(type) == TOPIC_ORDERS ? VIEW_NONE : view_str(fill->asked),
     };
     rd_kafka_resp_err_t code;
     struct err err;
@@ -69,6 +71,8 @@ static void publish(struct fill *fill, enum event_type type, const void *data, s
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         die("produce", rd_kafka_err2str(code));
+    if (event_topic(type) == TOPIC_ORDERS)
+        envelope_id(fill->asked, envelope.source, envelope.shard, envelope.number);
     fill->written++;
 }
 
