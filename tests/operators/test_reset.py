@@ -7,6 +7,8 @@ reads again and applies nothing twice; set on to the end it does not pass over w
 import csv
 import io
 import json
+import signal
+import subprocess
 import uuid
 
 import pytest
@@ -99,6 +101,38 @@ def test_what_cannot_be_told_is_not_done(stack, readers):
     assert done.returncode == 3 and "nothing was done, because shop.ops.v1: " in done.stderr
     assert planned(stack, group, "--all-topics", "--to-current") == {(topic, 0): 4, (topic, 1): 6}
     assert acted(stack, "offsets.reset.begun", group) == []
+
+
+def dying_at(call, folder):
+    """Settings under which a command is killed in the place of that call of a library."""
+    library = folder / "dies.so"
+    source = f"#include <signal.h>\nvoid *{call}(void) {{ raise(SIGKILL); return 0; }}\n"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=source, text=True, check=True)
+    return {"LD_PRELOAD": str(library), "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
+
+@pytest.mark.parametrize(
+    "call, offsets",
+    [
+        pytest.param("rd_kafka_AlterConsumerGroupOffsets", [4, 6], id="before-it-is-done"),
+        pytest.param("rd_kafka_AlterConsumerGroupOffsets_result_groups", [0, 0], id="after-it-is-done"),
+    ],
+)
+def test_a_command_that_dies_between_leaves_in_the_log_what_it_began(stack, readers, tmp_path, call, offsets):
+    topic, group = readers
+    words = ("groups", "reset", group, "--all-topics", "--to-earliest", "--execute", "--because", "to die")
+
+    done = stack.run_tradewind(*words, settings=dying_at(call, tmp_path))
+
+    assert done.returncode == -signal.SIGKILL
+    assert list(planned(stack, group, "--all-topics", "--to-current").values()) == offsets
+    [begun] = acted(stack, "offsets.reset.begun", group)
+    assert (json.loads(begun["before"]), json.loads(begun["after"])) == ({topic: {"0": 4, "1": 6}}, {topic: {"0": 0, "1": 0}})
+    assert begun["actor"] and begun["reason"] == "to die"
+    assert acted(stack, "offsets.reset", group) == acted(stack, "offsets.reset.failed", group) == []
+
+    stack.tradewind(*words)  # it can be done all the same
+    assert len(acted(stack, "offsets.reset", group)) == 1
 
 
 def test_a_group_of_a_stranger_is_listed_with_its_lag(stack, readers):
