@@ -118,7 +118,8 @@ struct provider_answer payment_provider_read(enum payment_call operation, int st
                 status, VIEW_PRINT(text_of(body, "status")), done_status(operation));
         return answer;
     }
-    if (answer.code.data == NULL)
+    /* A no is a no, whatever it says; what no database keeps as text is not kept. */
+    if (answer.code.size == 0 || memchr(answer.code.data, 0, answer.code.size) != NULL)
         answer.code = VIEW_LITERAL("");
     answer.says = is_yes ? PROVIDER_YES : PROVIDER_NO;
     return answer;

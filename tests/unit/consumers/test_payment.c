@@ -321,6 +321,18 @@ Test(payment_provider, only_plain_words_are_an_answer)
     }
 }
 
+Test(payment_provider, a_no_counts_also_when_its_code_cannot_be_kept)
+{
+    AUTO(arena_clear) struct arena arena = {0};
+    struct err err;
+    struct provider_answer no = payment_provider_read(
+        CALL_AUTHORIZE, 402, VIEW_LITERAL("{\"id\":\"auth_9\",\"code\":\"a\\u0000b\"}"), &arena,
+        &err);
+
+    cr_expect_eq(no.says, PROVIDER_NO);
+    cr_expect(view_equals(no.code, "") && no.code.data != NULL);
+}
+
 Test(payment_provider, an_answer_brings_its_id_and_the_code_of_a_no)
 {
     AUTO(arena_clear) struct arena arena = {0};
