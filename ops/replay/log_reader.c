@@ -13,17 +13,18 @@
 #define SILENCE_MS 15000 /* the broker says nothing at all */
 #define BEHIND_MS 10000  /* a committed number does not come into the topic */
 #define CALL_MS 100
-#define PLACE_BYTES (64u << 10) /* fetched at once: more of one place puts it ahead of the others  \
-                                 */
-#define ABREAST_RECORDS 100000  /* lead of all places together: pauses are seldom enough */
-#define PACE_MIN_US 2000        /* shorter sleeps cost more than they bring */
+#define PLACE_BYTES                                                                                \
+    (64u << 10)                /* fetched at once: more of one place puts it ahead of the others   \
+                                */
+#define ABREAST_RECORDS 100000 /* lead of all places together: pauses are seldom enough */
+#define PACE_MIN_US 2000       /* shorter sleeps cost more than they bring */
 
-enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
-                              const enum topic *topics, size_t topic_count, int32_t partitions,
-                              struct err *err)
+static enum err_kind open_places(struct log_reader *reader, const char *brokers,
+                                 const enum topic *topics, size_t topic_count, int32_t partitions,
+                                 size_t place_bytes, struct err *err)
 {
     const struct kafka_consumer_options options = {
-        .brokers = brokers, .fetch_bytes = FETCH_BYTES, .partition_bytes = PLACE_BYTES};
+        .brokers = brokers, .fetch_bytes = FETCH_BYTES, .partition_bytes = place_bytes};
 
     *reader = (struct log_reader){.brokers = brokers, .partitions = partitions};
     reader->place_count = topic_count * (size_t)partitions;
@@ -37,17 +38,32 @@ enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
     return kafka_open_consumer(&reader->client, &options, err);
 }
 
+enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
+                              const enum topic *topics, size_t topic_count, int32_t partitions,
+                              struct err *err)
+{
+    return open_places(reader, brokers, topics, topic_count, partitions, 0, err);
+}
+
+enum err_kind log_reader_open_abreast(struct log_reader *reader, const char *brokers,
+                                      const enum topic *topics, size_t topic_count,
+                                      int32_t partitions, struct err *err)
+{
+    enum err_kind kind =
+        open_places(reader, brokers, topics, topic_count, partitions, PLACE_BYTES, err);
+
+    if (kind == ERR_OK)
+        abreast_init(&reader->abreast, reader->place_count,
+                     ABREAST_RECORDS / reader->place_count + 1);
+    return kind;
+}
+
 void log_reader_close(struct log_reader *reader)
 {
     kafka_close_consumer(reader->client);
     abreast_clear(&reader->abreast);
     free(reader->places);
     *reader = (struct log_reader){0};
-}
-
-void log_reader_keep_abreast(struct log_reader *reader)
-{
-    abreast_init(&reader->abreast, reader->place_count, ABREAST_RECORDS / reader->place_count + 1);
 }
 
 struct log_place *log_reader_place(const struct log_reader *reader, enum topic topic,

@@ -39,10 +39,9 @@ enum err_kind stock_shadow_open(struct stock_shadow *shadow,
     kind = mongo_open(&shadow->mongo, uri, "tradewind replay", err);
     free(uri);
     if (kind == ERR_OK)
-        kind = log_reader_open(&shadow->reader, options->brokers, TOPICS,
-                               sizeof TOPICS / sizeof TOPICS[0], options->partitions, err);
-    if (kind == ERR_OK) /* an order is remembered until both topics have ended it */
-        log_reader_keep_abreast(&shadow->reader);
+        /* An order is remembered until both topics have ended it. */
+        kind = log_reader_open_abreast(&shadow->reader, options->brokers, TOPICS,
+                                       sizeof TOPICS / sizeof TOPICS[0], options->partitions, err);
     shadow->reader.rate = options->rate;
     return kind;
 }
