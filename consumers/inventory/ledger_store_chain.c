@@ -5,10 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* A snapshot is due when this much was written since the last one (or twice its own size): what a
- * takeover has to read, [m] 22 MB/s from FerretDB. */
-/* Who takes over reads the newest snapshot and the documents behind it, a millisecond or so each:
- * as many as that takes well under a second, and more behind a snapshot that is large itself. */
+/* A snapshot is due when this much was written since the last one (or twice its own size), or so
+ * many documents (more behind a snapshot that is large itself): what a takeover has to read, [m]
+ * 22 MB/s from FerretDB, and about a millisecond a document. */
 #define SNAPSHOT_EVERY_BYTES (16u << 20)
 #define SNAPSHOT_EVERY_DOCUMENTS 256
 #define SNAPSHOT_BYTES_PER_DOCUMENT 4096
@@ -131,7 +130,6 @@ static void snapshot_when_due(struct ledger_store *store, size_t document_bytes)
     size_t every_bytes = 2 * store->snapshot_bytes > SNAPSHOT_EVERY_BYTES
                              ? 2 * store->snapshot_bytes
                              : SNAPSHOT_EVERY_BYTES;
-
     size_t every_documents =
         SNAPSHOT_EVERY_DOCUMENTS + store->snapshot_bytes / SNAPSHOT_BYTES_PER_DOCUMENT;
 

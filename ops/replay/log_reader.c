@@ -13,11 +13,9 @@
 #define SILENCE_MS 15000 /* the broker says nothing at all */
 #define BEHIND_MS 10000  /* a committed number does not come into the topic */
 #define CALL_MS 100
-#define PLACE_BYTES                                                                                \
-    (64u << 10)                /* fetched at once: more of one place puts it ahead of the others   \
-                                */
-#define ABREAST_RECORDS 100000 /* lead of all places together: pauses are seldom enough */
-#define PACE_MIN_US 2000       /* shorter sleeps cost more than they bring */
+#define PLACE_BYTES (64u << 10) /* at once, abreast: more puts a place ahead of the others */
+#define ABREAST_RECORDS 100000  /* lead of all places together: pauses are seldom enough */
+#define PACE_MIN_US 2000        /* shorter sleeps cost more than they bring */
 
 static enum err_kind open_places(struct log_reader *reader, const char *brokers,
                                  const enum topic *topics, size_t topic_count, int32_t partitions,
