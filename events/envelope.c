@@ -110,8 +110,7 @@ static bool take_number(struct view *text, uint64_t max, uint64_t *out)
     return true;
 }
 
-/* "orders/7/42" into source, shard and number. */
-static bool read_id(struct envelope *envelope, struct view id)
+bool event_ref_read(struct event_ref *out, struct view id)
 {
     struct view source = id;
     uint64_t number, shard;
@@ -119,20 +118,38 @@ static bool read_id(struct envelope *envelope, struct view id)
     if (!take_number(&source, INT64_MAX, &number) || number == 0 ||
         !take_number(&source, INT32_MAX, &shard) || !is_source(source))
         return false;
-    envelope->id = id;
-    envelope->source = source;
-    envelope->shard = (int32_t)shard;
-    envelope->number = number;
+    *out = (struct event_ref){source, (int32_t)shard, number};
     return true;
 }
 
-/* The part before the first slash: who may write. */
+static bool read_id(struct envelope *envelope, struct view id)
+{
+    struct event_ref ref;
+
+    if (!event_ref_read(&ref, id))
+        return false;
+    envelope->id = id;
+    envelope->source = ref.source;
+    envelope->shard = ref.shard;
+    envelope->number = ref.number;
+    return true;
+}
+
+/* The piece before the first slash: who may write. */
 static bool is_written_by(struct view source, const char *part)
 {
     size_t size = strlen(part);
 
     return source.size >= size && memcmp(source.data, part, size) == 0 &&
            (source.size == size || source.data[size] == '/');
+}
+
+enum topic event_ref_topic(const struct event_ref *ref)
+{
+    for (enum topic topic = 0; topic < TOPIC_COUNT; topic++)
+        if (is_written_by(ref->source, topic_writer(topic)))
+            return topic;
+    return TOPIC_NONE;
 }
 
 /* --- Writing --------------------------------------------------------------------------------- */

@@ -37,6 +37,18 @@ struct envelope {
     struct view traceparent;    /* VIEW_NONE: none */
 };
 
+/* What an id names. */
+struct event_ref {
+    struct view source; /* a piece of the id */
+    int32_t shard;
+    uint64_t number;
+};
+
+/** "orders/7/42" into its pieces; false: it is no id. */
+bool event_ref_read(struct event_ref *out, struct view id);
+/** The topic that its source writes; TOPIC_NONE: a stranger's. */
+enum topic event_ref_topic(const struct event_ref *ref);
+
 /** "orders/7/42" into out; returns its length. source is at most 64 bytes. */
 size_t envelope_id(char out[ENVELOPE_ID_SIZE], struct view source, int32_t shard, uint64_t number);
 

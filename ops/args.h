@@ -9,7 +9,7 @@ enum ops_exit {
     OPS_OK = 0,
     OPS_FOUND = 1,       /* it worked, and found a problem */
     OPS_USAGE = 2,       /* bad usage or bad input: nothing was done */
-    OPS_UNREACHABLE = 3, /* a server cannot be reached */
+    OPS_UNREACHABLE = 3, /* a server cannot be reached, or what has to be there is not there yet */
 };
 
 struct command {

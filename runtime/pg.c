@@ -301,12 +301,14 @@ void pg_wait_at_most(struct pg *pg, int silence_ms)
 }
 
 /* Until PQgetResult does not wait: an answer is there, or the connection is lost. False: nothing
- * came for so long. */
-static bool is_heard(const struct pg *pg, int silence_ms)
+ * came for so long, or not all of it until then (monotonic). */
+static bool is_heard(const struct pg *pg, int silence_ms, int64_t until_ms)
 {
     while (!pg_is_lost(pg) && PQisBusy(pg->connection)) {
         struct pollfd answer = {.fd = PQsocket(pg->connection), .events = POLLIN};
-        int ready = poll(&answer, 1, silence_ms);
+        int64_t left_ms = until_ms - clock_monotonic_ms();
+        int ready =
+            left_ms > 0 ? poll(&answer, 1, left_ms < silence_ms ? (int)left_ms : silence_ms) : 0;
 
         if (ready == 0)
             return false;
@@ -320,7 +322,7 @@ static bool is_heard(const struct pg *pg, int silence_ms)
  * that waits itself, because a flipped bit makes it take a TLS record for a longer one. */
 static PGresult *next_result(struct pg *pg)
 {
-    if (!is_heard(pg, pg->silence_ms))
+    if (!is_heard(pg, pg->silence_ms, INT64_MAX))
         shutdown(PQsocket(pg->connection), SHUT_RDWR); /* libpq finds the connection lost */
     return PQgetResult(pg->connection);
 }
@@ -611,7 +613,7 @@ enum err_kind pg_ping(struct pg *pg, int answer_ms, struct err *err)
 {
     pg_queue(pg, &PING, NULL);
     pg_sync(pg);
-    if (!is_heard(pg, answer_ms))
+    if (!is_heard(pg, answer_ms, clock_monotonic_ms() + answer_ms))
         return err_set(err, ERR_RETRY, "postgresql: no answer within %d ms", answer_ms);
     return pg_finish(pg, err);
 }

@@ -4,8 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* A journal partition spans this long; one is dropped when all in it is older than journal_s. */
-#define JOURNAL_SPAN_S 600
+/* One is dropped when all in it is older than journal_s. */
 #define JOURNAL_AHEAD 6
 
 static const struct pg_statement LAST_NUMBERS = {"last_numbers",
@@ -156,7 +155,7 @@ static enum err_kind make_journal_partition(struct pg *pg, int64_t start_s, stru
              "create table journal_%" PRId64 " (like journal including defaults);"
              "alter table journal attach partition journal_%" PRId64
              " for values from (to_timestamp(%" PRId64 ")) to (to_timestamp(%" PRId64 "))",
-             start_s, start_s, start_s, start_s + JOURNAL_SPAN_S);
+             start_s, start_s, start_s, start_s + PG_JOURNAL_SPAN_S);
     return pg_script(pg, sql, err);
 }
 
@@ -167,7 +166,7 @@ static enum err_kind drop_journal_partition(struct pg *pg, int64_t start_s, stru
     char sql[64];
     enum err_kind kind;
 
-    pg_arg_int8(&args, start_s + JOURNAL_SPAN_S);
+    pg_arg_int8(&args, start_s + PG_JOURNAL_SPAN_S);
     kind = pg_run(pg, &JOURNAL_UNPUBLISHED, &args, &rows, err);
     if (kind != ERR_OK || pg_int(&rows, 0, 0) > 0)
         return kind;
@@ -178,7 +177,7 @@ static enum err_kind drop_journal_partition(struct pg *pg, int64_t start_s, stru
 static enum err_kind tend_journal(struct pg *pg, int64_t keep_s, struct err *err)
 {
     int64_t now_s = clock_utc_us() / 1000000;
-    int64_t first_s = (now_s / JOURNAL_SPAN_S - 1) * JOURNAL_SPAN_S;
+    int64_t first_s = (now_s / PG_JOURNAL_SPAN_S - 1) * PG_JOURNAL_SPAN_S;
     bool there[JOURNAL_AHEAD + 2] = {false};
     int64_t oldest_s = INT64_MAX;
     struct pg_rows rows;
@@ -192,14 +191,14 @@ static enum err_kind tend_journal(struct pg *pg, int64_t keep_s, struct err *err
             continue;
         if (start_s < oldest_s)
             oldest_s = start_s;
-        place = (start_s - first_s) / JOURNAL_SPAN_S;
+        place = (start_s - first_s) / PG_JOURNAL_SPAN_S;
         if (start_s >= first_s && place < JOURNAL_AHEAD + 2)
             there[place] = true;
     }
     for (int64_t i = 0; kind == ERR_OK && i < JOURNAL_AHEAD + 2; i++)
         if (!there[i])
-            kind = make_journal_partition(pg, first_s + i * JOURNAL_SPAN_S, err);
-    if (kind == ERR_OK && oldest_s < now_s - JOURNAL_SPAN_S - keep_s)
+            kind = make_journal_partition(pg, first_s + i * PG_JOURNAL_SPAN_S, err);
+    if (kind == ERR_OK && oldest_s < now_s - PG_JOURNAL_SPAN_S - keep_s)
         kind = drop_journal_partition(pg, oldest_s, err);
     return kind;
 }

@@ -7,6 +7,10 @@
 #include "runtime/pg.h"
 #include "runtime/store.h"
 
+/* A partition of the journal spans this long: so much longer than journal_s what was published may
+ * stay. */
+#define PG_JOURNAL_SPAN_S 600
+
 /**
  * Open the sessions (waits for nothing: ERR_RETRY when the server is not there), run the delivery
  * migrations and then the part's own.

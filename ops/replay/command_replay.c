@@ -1,5 +1,6 @@
 /* tradewind replay PART: build the shadow, compare it, put it in place. */
 #include "ops/parts.h"
+#include "ops/replay/causes.h"
 #include "ops/replay/commands.h"
 #include "ops/replay/dropped.h"
 #include "ops/replay/folds.h"
@@ -208,20 +209,27 @@ static struct acted acted_of(struct replay *replay, const char *action)
     };
 }
 
+static enum err_kind move_on(void *shadow, struct err *err)
+{
+    return shadow_move(shadow, err);
+}
+
 static enum err_kind swap(struct replay *replay, struct err *err)
 {
+    struct shadow *shadow = &replay->shadow;
     const struct acted acted = acted_of(replay, replay->options.undo ? "state.undo" : "state.swap");
     struct swap_result *result = &replay->report.swapped;
-    enum err_kind kind;
+    enum err_kind kind = ERR_OK;
 
-    if (replay->shadow.unreadable > 0)
-        return err_set(err, ERR_REJECT, "not swapped: %" PRIu64 " records cannot be read, %s",
-                       replay->shadow.unreadable, replay->shadow.unreadable_example);
     if (replay->report.is_lost)
-        kind = swap_into_lost(&replay->shadow, &replay->live, database_of(replay), &acted, result,
-                              err);
-    else
-        kind = swap_tables(&replay->shadow, &replay->live, &acted, result, err);
+        kind = causes_wait(&shadow->reader, shadow->fold->publishes, move_on, shadow, err);
+    if (kind == ERR_OK && shadow->unreadable > 0)
+        return err_set(err, ERR_REJECT, "not swapped: %" PRIu64 " records cannot be read, %s",
+                       shadow->unreadable, shadow->unreadable_example);
+    if (kind == ERR_OK && replay->report.is_lost)
+        kind = swap_into_lost(shadow, &replay->live, database_of(replay), &acted, result, err);
+    else if (kind == ERR_OK)
+        kind = swap_tables(shadow, &replay->live, &acted, result, err);
     replay->report.is_swapped = kind == ERR_OK;
     return kind;
 }

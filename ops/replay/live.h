@@ -12,8 +12,8 @@ struct live {
     struct pg *pg;
     const struct log_reader *reader; /* names the places of the vector */
     uint64_t *vector;                /* by place, as of the last snapshot */
-    struct asides dropped; /* inputs that an operator dropped: who opens it fills it in */
-    struct asides asides; /* its dead letters as of the last snapshot, and those */
+    struct asides dropped;           /* inputs that an operator dropped: who opens it fills it in */
+    struct asides asides;            /* its dead letters as of the last snapshot, and those */
 };
 
 enum err_kind live_open(struct live *live, const struct fold *fold, const char *database,

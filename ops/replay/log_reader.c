@@ -157,6 +157,25 @@ enum err_kind log_reader_aim_at_time(struct log_reader *reader, int64_t time_ms,
     return kind;
 }
 
+enum err_kind log_reader_open_since(struct log_reader *reader, const struct log_reader *position,
+                                    enum topic topic, int64_t since_ms, struct err *err)
+{
+    enum err_kind kind =
+        log_reader_open(reader, position->brokers, &topic, 1, position->partitions, err);
+
+    if (kind == ERR_OK)
+        kind = log_reader_aim_at_time(reader, since_ms, err);
+    for (size_t i = 0; kind == ERR_OK && i < reader->place_count; i++) {
+        struct log_place *place = &reader->places[i];
+        const struct log_place *stand = log_reader_place(position, topic, place->partition);
+
+        log_place_start(place, place->until_offset, 0, true); /* there, whatever its number is */
+        place->until_offset = stand != NULL && stand->next_offset > 0 ? stand->next_offset : 0;
+        place->may_begin_late = true;
+    }
+    return kind;
+}
+
 static bool is_there(const struct log_place *place)
 {
     if (place->until_offset >= 0)

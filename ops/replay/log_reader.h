@@ -47,6 +47,9 @@ enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
 enum err_kind log_reader_open_abreast(struct log_reader *reader, const char *brokers,
                                       const enum topic *topics, size_t topic_count,
                                       int32_t partitions, struct err *err);
+/** One topic, from the first record at or after since_ms up to where `position` stands in it. */
+enum err_kind log_reader_open_since(struct log_reader *reader, const struct log_reader *position,
+                                    enum topic topic, int64_t since_ms, struct err *err);
 void log_reader_close(struct log_reader *reader);
 
 /** NULL: it is not read here. */

@@ -1,6 +1,7 @@
 #include "ops/replay/stock_replay.h"
 
 #include "ops/commands.h"
+#include "ops/replay/causes.h"
 #include "ops/replay/snapshot_file.h"
 #include "ops/replay/stock_explain.h"
 #include "ops/replay/stock_lock.h"
@@ -199,6 +200,11 @@ static enum err_kind compare(struct stock_run *run, struct err *err)
     return kind;
 }
 
+static enum err_kind move_on(void *shadow, struct err *err)
+{
+    return stock_shadow_move(shadow, err);
+}
+
 static enum err_kind swap(struct stock_run *run, struct err *err)
 {
     struct stock_swap swap = {
@@ -208,12 +214,15 @@ static enum err_kind swap(struct stock_run *run, struct err *err)
         .acted = acted_of(run, run->options->undo ? "state.undo" : "state.swap"),
         .result = &run->report->swapped,
     };
-    enum err_kind kind;
+    enum err_kind kind = ERR_OK;
 
-    if (run->shadow.about.unreadable > 0)
+    if (run->report->is_lost)
+        kind = causes_wait(&run->shadow.reader, TOPIC_INVENTORY, move_on, &run->shadow, err);
+    if (kind == ERR_OK && run->shadow.about.unreadable > 0)
         return err_set(err, ERR_REJECT, "not swapped: %" PRIu64 " records cannot be read, %s",
                        run->shadow.about.unreadable, run->shadow.about.example);
-    kind = run->report->is_lost ? stock_swap_into_lost(&swap, err) : stock_swap(&swap, err);
+    if (kind == ERR_OK)
+        kind = run->report->is_lost ? stock_swap_into_lost(&swap, err) : stock_swap(&swap, err);
     run->report->is_swapped = kind == ERR_OK;
     /* It is live now; what was put away at a swap before a loss is of another past. */
     if (kind == ERR_OK && run->report->is_lost)

@@ -83,16 +83,9 @@ static bool is_name(struct view key)
 
 static uint64_t number_of_cause(const struct envelope *envelope)
 {
-    struct view id = envelope->causation_id;
-    const char *slash = id.size > 0 ? memrchr(id.data, '/', id.size) : NULL;
-    int64_t number;
+    struct event_ref cause;
 
-    return slash != NULL &&
-                   view_to_int64(view_of(slash + 1, (size_t)(id.data + id.size - slash - 1)),
-                                 &number) &&
-                   number > 0
-               ? (uint64_t)number
-               : 0;
+    return event_ref_read(&cause, envelope->causation_id) ? cause.number : 0;
 }
 
 static enum err_kind fold(struct tally *tally, enum topic topic, const struct envelope *envelope,

@@ -123,27 +123,13 @@ static enum err_kind copy_record(void *context, struct log_place *place,
  */
 static enum err_kind copy_journal(struct lost *lost, struct err *err)
 {
-    const struct log_reader *position = &lost->shadow->reader;
     struct journal_copy copy = {.lost = lost};
     int64_t since_ms = clock_utc_us() / 1000 - setting_integer("TRADEWIND_JOURNAL_SECONDS") * 1000;
     struct log_reader reader;
-    enum err_kind kind = log_reader_open(&reader, position->brokers, &lost->shadow->fold->publishes,
-                                         1, position->partitions, err);
+    enum err_kind kind = log_reader_open_since(&reader, &lost->shadow->reader,
+                                               lost->shadow->fold->publishes, since_ms, err);
 
     start_copy(&copy);
-    if (kind == ERR_OK)
-        kind = log_reader_aim_at_time(&reader, since_ms, err);
-    for (size_t i = 0; kind == ERR_OK && i < reader.place_count; i++) {
-        struct log_place *place = &reader.places[i];
-
-        /* From the first record of that time on, whatever its number is. */
-        log_place_start(place, place->until_offset, 0, true);
-        place->until_offset =
-            log_reader_place(position, place->topic, place->partition)->next_offset;
-        if (place->until_offset < 0)
-            place->until_offset = 0;
-        place->may_begin_late = true;
-    }
     if (kind == ERR_OK)
         kind = log_reader_run(&reader, copy_record, &copy, err);
     if (kind == ERR_OK)

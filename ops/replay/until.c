@@ -5,31 +5,15 @@
 
 #include <inttypes.h>
 
-static enum topic topic_of_writer(struct view writer)
-{
-    for (enum topic topic = 0; topic < TOPIC_COUNT; topic++)
-        if (view_equals(writer, topic_writer(topic)))
-            return topic;
-    return TOPIC_NONE;
-}
-
-/* source[/ledger]/shard/number, as a ce_id. */
 static bool parse_position(struct until *out, struct view text)
 {
-    const char *first = memchr(text.data, '/', text.size);
-    const char *last = memrchr(text.data, '/', text.size);
-    const char *middle = last != NULL ? memrchr(text.data, '/', (size_t)(last - text.data)) : NULL;
-    const char *end = text.data + text.size;
-    int64_t partition, number;
+    struct event_ref ref;
 
-    if (middle == NULL ||
-        !view_to_int64(view_of(middle + 1, (size_t)(last - middle - 1)), &partition) ||
-        !view_to_int64(view_of(last + 1, (size_t)(end - last - 1)), &number) || number < 1 ||
-        partition < 0 || partition > INT32_MAX)
+    if (!event_ref_read(&ref, text))
         return false;
-    out->topic = topic_of_writer(view_of(text.data, (size_t)(first - text.data)));
-    out->partition = (int32_t)partition;
-    out->number = (uint64_t)number;
+    out->topic = event_ref_topic(&ref);
+    out->partition = ref.shard;
+    out->number = ref.number;
     return out->topic != TOPIC_NONE;
 }
 

@@ -69,26 +69,16 @@ enum history_writer history_writer_of(enum event_type type)
     return writer_of_topic(event_topic(type));
 }
 
-/* An id is writer[/ledger]/shard/number. */
 void history_set_cause(struct history_entry *entry, struct view cause_id)
 {
-    const char *slash = cause_id.data != NULL ? memchr(cause_id.data, '/', cause_id.size) : NULL;
-    const char *last = slash != NULL ? memrchr(cause_id.data, '/', cause_id.size) : NULL;
-    int64_t number;
+    struct event_ref cause;
 
     entry->cause_writer = HISTORY_NOBODY;
     entry->cause_number = 0;
-    if (slash == NULL ||
-        !view_to_int64(view_of(last + 1, (size_t)(cause_id.data + cause_id.size - last - 1)),
-                       &number))
-        return;
-    for (enum topic topic = 0; topic < TOPIC_COUNT; topic++) {
-        if (view_equals(view_of(cause_id.data, (size_t)(slash - cause_id.data)),
-                        topic_writer(topic)))
-            entry->cause_writer = writer_of_topic(topic);
-    }
+    if (event_ref_read(&cause, cause_id))
+        entry->cause_writer = writer_of_topic(event_ref_topic(&cause));
     if (entry->cause_writer != HISTORY_NOBODY)
-        entry->cause_number = (uint64_t)number;
+        entry->cause_number = cause.number;
 }
 
 /* --- Packing ------------------------------------------------------------------------------------

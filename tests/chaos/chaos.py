@@ -111,6 +111,7 @@ def come_to_rest(stack):
     """Until every order has ended and every mail is out; what has not by then is for the oracle to tell."""
 
     def at_rest():
+        time.sleep(1)  # the tables are long, and the parts want the processor
         try:
             (open_orders,), = stack.sql("orders", "select count(*) from order_states where state not in (3, 5)")
             (owed_mails,), = stack.sql("email", "select count(*) from owed_mails")

@@ -3,9 +3,11 @@
 import re
 import shlex
 
+import pytest
 from local_stack import CHECKOUT
 from records import number_of
 from replays import PARTS, equal, lose_database, refused, replay
+from tails import ends_told, lose_tail
 
 
 def test_a_part_whose_database_was_lost_comes_back(clean, shop, ends):
@@ -52,6 +54,39 @@ def test_all_other_parts_come_back_too(clean, shop):
     for part in others:
         equal(clean, part)
     assert clean.tradewind("audit", "--wait", "30", "--json")["violations"] == 0
+
+
+@pytest.mark.parametrize("part", ("payment", "inventory"))
+def test_it_waits_for_what_it_has_answered_and_the_topic_has_lost(clean, shop, part):
+    """The part's own events answer inputs of a lost end. Their writer sends them again: behind those the part must stand, or
+    it would answer twice."""
+    mug = shop.product(stock=1000)
+    orders = [shop.order((mug, 1)) for _ in range(20)]
+    shop.wait_for_all(orders, "fulfilled")
+    clean.tradewind("audit", "--wait", "30")
+    topic = "shop.orders.v1"
+    partition = shop.records(topic, orders[0])[0].partition()
+    before = shop.stock(mug)
+    lose_database(clean, part)
+    clean.stop("orders")
+    whole = ends_told(clean, topic)[topic, partition]
+    lose_tail(clean, topic, partition, 1 << 30)
+    assert ends_told(clean, topic)[topic, partition] < whole
+
+    why = refused(clean, part, "--swap", code=3)
+    assert re.search(rf"{topic}/{partition} ends with number \d+, but {part} has answered number \d+ of it", why)
+    assert "see that orders runs" in why
+    clean.start("orders")
+    assert replay(clean, part, "--swap")["swapped"]
+    clean.wait_ready(part)
+
+    late = shop.order((mug, 1))
+    shop.wait_for(late, "fulfilled")
+    assert shop.stock(mug) == {**before, "on_hand": before["on_hand"] - 1, "sold": before["sold"] + 1}
+    assert all(len(shop.booked(order)) == 2 for order in orders)
+    audit = clean.tradewind("audit", "--wait", "30", "--json")
+    assert audit["violations"] == 0
+    assert clean.tradewind("dlq", "ls", part, "--json") == []
 
 
 def test_the_commands_of_the_runbook_do_what_it_says(clean, shop, ends, tmp_path):

@@ -1,6 +1,5 @@
 """What all kinds of faults use: the list of them, the stack, signals, and how everything is made whole again."""
 
-import json
 import os
 import signal
 import subprocess
@@ -64,11 +63,6 @@ class Bench:
             return pid
         except (AssertionError, ProcessLookupError) as gone:
             raise Missed(f"{program} does not run") from gone
-
-    def state(self, program):
-        """As the process manager has it: running, stopping, stopped."""
-        rows = json.loads(self.stack.command("status", "--json"))
-        return next(row["state"] for row in rows if row["program"] == program)
 
     def provider(self, **knobs):
         self._put(f"http://{self.stack.settings['TRADEWIND_PROVIDER_HTTP']}/v1/sandbox", json=knobs)

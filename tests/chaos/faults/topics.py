@@ -1,9 +1,7 @@
 """Faults of what lies in the topics: rubbish, repeats out of order, records that the broker had and has lost."""
 
-import os
 import random
 import signal
-import threading
 import time
 from contextlib import contextmanager
 
@@ -11,8 +9,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from local_stack import Failed
 from records import again, headers_of, rubbish
+from tails import ends_told, lose_tail
 
-from .bench import Missed, kill, kind, loses
+from .bench import Missed, kind, loses
 
 WRITERS = {
     "shop.orders.v1": "orders",
@@ -99,48 +98,21 @@ def leader_killed(bench, fault):
 
 @kind(SAGA)
 def tail_lost(bench, fault):
-    """The broker's machine loses power before the end of a log is on disk; Kafka does not wait for that."""
+    """See tails."""
     draw = random.Random(fault.seed)
     clean = [p for p in range(PARTITIONS) if (fault.target, p) not in bench.poisoned]
     partition = draw.choice(clean)
     with loses(bench, WRITERS[fault.target]), made_good(bench.stack, fault.target):
-        lose_tail(bench, fault.target, partition, draw.randint(200, 20000))
-
-
-def lose_tail(bench, topic, partition, size):
-    pid = bench.signal("kafka", signal.SIGSTOP)
-    # The process manager is told to stop it, so that it stays dead; stopped as it is, it does not hear of that.
-    stopping = threading.Thread(target=bench.stack.stop, args=("kafka",))
-    stopping.start()
-    try:
-        bench.stack.wait_until(lambda: bench.state("kafka") == "stopping", what="kafka being stopped")
-        kill(pid, signal.SIGKILL)
-        stopping.join()
-        cut(bench.stack.state / "kafka" / f"{topic}-{partition}", size)
-    finally:
-        bench.stack.start("kafka")
+        lose_tail(bench.stack, fault.target, partition, draw.randint(200, 20000))
 
 
 @contextmanager
 def made_good(stack, *topics):
     """Until each partition is as long again as it was: the relays have sent again what was lost, behind its end."""
 
-    def ends():
-        try:
-            return stack.ends(*topics)
-        except (Failed, KafkaException):
-            return None  # the broker is away
-
-    before = stack.wait_until(ends, what="the broker answering")
+    before = ends_told(stack, *topics)
     yield
     stack.wait_until(
-        lambda: (now := ends()) and all(now[place] >= end for place, end in before.items()),
+        lambda: all(end >= before[place] for place, end in ends_told(stack, *topics).items()),
         what=f"{', '.join(topics)} being as long as before",
     )
-
-
-def cut(folder, size):
-    """Take bytes off the end of the log; at most half of its last segment."""
-    log = max(folder.glob("*.log"))
-    length = log.stat().st_size
-    os.truncate(log, length - min(size, length // 2))
