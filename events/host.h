@@ -130,7 +130,6 @@ struct host {
     /* worker */
     int64_t flow_at_ms;      /* flow.c: when it is looked at next */
     int64_t undecided_at_ms; /* undecided.c */
-    size_t undecided;        /* under way */
     struct unknown_schema unknown[UNKNOWN_SCHEMAS_MAX];
     struct arena arena;      /* of the batch: decoded records */
     struct arena unit_arena; /* of one unit made of it */
@@ -187,6 +186,11 @@ void health_show(struct http_request *request, void *context);
 /* redrive.c: worker only */
 /** Errors  ERR_REJECT: it may not, or it was set aside again (that is stored, and counted) */
 enum err_kind redrive(struct host *host, struct bring_back *back, struct err *err);
+/** All dead letters of some keys, for nobody who asked: in one unit, or key by key when that cannot
+ * be stored. Sorts them.
+ *  Errors  ERR_REJECT: of a key, the first was set aside again; ERR_RETRY: not all were tried */
+enum err_kind redrive_together(struct host *host, struct dead_letter *letters, size_t count,
+                               struct err *err);
 
 /* dead_letters.c: HTTP */
 void dead_letters_list(struct http_request *request, void *context);

@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* --- May it be tried? ---------------------------------------------------------------------------
  */
@@ -176,9 +177,8 @@ static void refuse(struct host *host, struct item *item, const struct err *why)
 }
 
 /* One transaction with the first take of count letters. */
-static enum err_kind try_letters(struct host *host, struct bring_back *back,
-                                 struct item *items, size_t take, size_t count, struct unit *unit,
-                                 struct err *err)
+static enum err_kind try_letters(struct host *host, struct bring_back *back, struct item *items,
+                                 size_t take, size_t count, struct unit *unit, struct err *err)
 {
     int64_t started_us = clock_monotonic_us();
     enum err_kind kind;
@@ -247,5 +247,57 @@ enum err_kind redrive(struct host *host, struct bring_back *back, struct err *er
     kind = bring_back(host, back, make_items(host, back, dead, count), count, &writer, err);
     json_array_end(&writer);
     json_object_end(&writer);
+    return kind;
+}
+
+/* --- What a replay has left --------------------------------------------------------------------
+ */
+
+static int compare_letters(const void *a, const void *b)
+{
+    const struct dead_letter *left = a, *right = b;
+    int order = view_compare(left->key, right->key);
+
+    return order != 0 ? order : (left->id > right->id) - (left->id < right->id);
+}
+
+static enum err_kind redrive_key(struct host *host, struct item *items, size_t count,
+                                 struct err *err)
+{
+    AUTO(buf_clear) struct buf report = {0};
+    struct json_writer writer = {.out = &report};
+    struct bring_back back = {.command.kind = COMMAND_REDRIVE, .id = items[0].redriven->id};
+
+    return bring_back(host, &back, items, count, &writer, err);
+}
+
+enum err_kind redrive_together(struct host *host, struct dead_letter *letters, size_t count,
+                               struct err *err)
+{
+    struct bring_back back = {.command.kind = COMMAND_REDRIVE};
+    struct item *items;
+    struct unit unit;
+    enum err_kind kind;
+
+    qsort(letters, count, sizeof *letters, compare_letters);
+    items = make_items(host, &back, letters, count);
+    kind = try_letters(host, &back, items, count, count, &unit, err);
+    if (kind != ERR_REJECT)
+        return kind;
+    kind = ERR_OK;
+    for (size_t from = 0, next; from < count; from = next) {
+        struct err why = {0};
+        enum err_kind of_key;
+
+        for (next = from + 1; next < count && view_equal(letters[next].key, letters[from].key);)
+            next++;
+        of_key = redrive_key(host, items + from, next - from, &why);
+        if (of_key != ERR_OK) {
+            kind = of_key;
+            *err = why;
+        }
+        if (of_key == ERR_RETRY || of_key == ERR_STOP)
+            break;
+    }
     return kind;
 }

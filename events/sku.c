@@ -25,3 +25,17 @@ struct view sku_fold(struct view text, struct arena *arena)
     }
     return view_of(folded, text.size);
 }
+
+struct view sku_read(struct json_reader *reader, const struct json *object)
+{
+    struct view text = json_read_text(reader, object, "sku", 1, SKU_MAX);
+    struct view sku;
+
+    if (reader->failed)
+        return VIEW_NONE;
+    sku = sku_fold(text, reader->arena);
+    if (sku.data == NULL)
+        json_fail(reader, json_member(object, "sku"), "SKU \"%.*s\", want " SKU_WANTED,
+                  VIEW_PRINT(text));
+    return sku;
+}

@@ -28,8 +28,14 @@ static const struct pg_statement DEAD_FIND = {
     "dead_find", "select " DEAD_COLUMNS("value") " from dead_letters where id = $1"};
 
 static const struct pg_statement UNDECIDED = {
-    "undecided", "select min(id) from dead_letters where number is not null group by key "
-                 "having (array_agg(reason order by id))[1] = 'undecided' order by 1 limit $1"};
+    "undecided", "select " DEAD_COLUMNS(
+                     "value") " from dead_letters where number is not null and key in "
+                              "(select d.key from dead_letters d where d.reason = 'undecided' and "
+                              "d.number is not null "
+                              "  and d.partition = any($1::int[]) and not exists "
+                              "  (select from dead_letters e "
+                              "    where e.key = d.key and e.number is not null and e.id < d.id) "
+                              "  order by d.id limit $2) order by id"};
 
 /* A row of DEAD_COLUMNS. Copied into arena when there is one, else views. */
 static struct dead_letter dead_letter_of(const struct pg_rows *rows, int row, struct arena *arena)
@@ -82,17 +88,15 @@ enum err_kind pg_dead_letters_copy(void *self,
     return kind;
 }
 
-enum err_kind pg_dead_letters_load(void *self, int64_t id, struct dead_letter **out, size_t *count,
-                                   struct arena *arena, struct err *err)
+static enum err_kind load(struct dead_letter **out, size_t *count, struct pg_store *store,
+                          const struct pg_statement *statement, const struct pg_args *args,
+                          struct arena *arena, struct err *err)
 {
-    struct pg_store *store = self;
-    struct pg_args args = {0};
     struct pg_rows rows;
     enum err_kind kind = pg_store_session(store, &store->worker, err);
 
-    pg_arg_int8(&args, id);
     if (kind == ERR_OK)
-        kind = pg_run(store->worker, &DEAD_LOAD, &args, &rows, err);
+        kind = pg_run(store->worker, statement, args, &rows, err);
     if (kind != ERR_OK)
         return kind;
     *out = arena_array(arena, (size_t)rows.count + 1, sizeof **out);
@@ -100,6 +104,15 @@ enum err_kind pg_dead_letters_load(void *self, int64_t id, struct dead_letter **
     for (int i = 0; i < rows.count; i++)
         (*out)[i] = dead_letter_of(&rows, i, arena);
     return ERR_OK;
+}
+
+enum err_kind pg_dead_letters_load(void *self, int64_t id, struct dead_letter **out, size_t *count,
+                                   struct arena *arena, struct err *err)
+{
+    struct pg_args args = {0};
+
+    pg_arg_int8(&args, id);
+    return load(out, count, self, &DEAD_LOAD, &args, arena, err);
 }
 
 enum err_kind pg_dead_letters_list(void *self, int64_t after, int32_t limit,
@@ -148,21 +161,18 @@ enum err_kind pg_dead_letters_find(void *self, int64_t id, const struct dead_let
     return ERR_OK;
 }
 
-enum err_kind pg_dead_letters_undecided(void *self, int64_t *ids, size_t max, size_t *count,
-                                        struct err *err)
+enum err_kind pg_dead_letters_undecided(void *self, const int32_t *partitions,
+                                        size_t partition_count, size_t max,
+                                        struct dead_letter **out, size_t *count,
+                                        struct arena *arena, struct err *err)
 {
     struct pg_store *store = self;
     struct pg_args args = {0};
-    struct pg_rows rows;
-    enum err_kind kind = pg_store_session(store, &store->worker, err);
 
+    pg_column_start(&store->shards, PG_INT4);
+    for (size_t i = 0; i < partition_count; i++)
+        pg_column_int4(&store->shards, partitions[i]);
+    pg_arg_column(&args, &store->shards);
     pg_arg_int8(&args, (int64_t)max);
-    if (kind == ERR_OK)
-        kind = pg_run(store->worker, &UNDECIDED, &args, &rows, err);
-    if (kind != ERR_OK)
-        return kind;
-    *count = (size_t)rows.count;
-    for (int i = 0; i < rows.count; i++)
-        ids[i] = pg_int(&rows, i, 0);
-    return ERR_OK;
+    return load(out, count, store, &UNDECIDED, &args, arena, err);
 }

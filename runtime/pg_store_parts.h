@@ -51,7 +51,9 @@ enum err_kind pg_dead_letters_list(void *self, int64_t after, int32_t limit,
                                    void *context, struct err *err);
 enum err_kind pg_dead_letters_find(void *self, int64_t id, const struct dead_letter **out,
                                    struct arena *arena, struct err *err);
-enum err_kind pg_dead_letters_undecided(void *self, int64_t *ids, size_t max, size_t *count,
-                                        struct err *err);
+enum err_kind pg_dead_letters_undecided(void *self, const int32_t *partitions,
+                                        size_t partition_count, size_t max,
+                                        struct dead_letter **out, size_t *count,
+                                        struct arena *arena, struct err *err);
 
 #endif

@@ -166,9 +166,11 @@ struct store {
     /* One of them, whole, in arena; *out NULL: there is none. Any thread. */
     enum err_kind (*find_dead_letter)(void *self, int64_t id, const struct dead_letter **out,
                                       struct arena *arena, struct err *err);
-    /* The first dead letter of each key that begins with an undecided one. Worker. May be NULL. */
-    enum err_kind (*undecided)(void *self, int64_t *ids, size_t max, size_t *count,
-                               struct err *err);
+    /* All dead letters that have a number, of up to max keys of these partitions whose first one is
+     * undecided; each key's in order of id, in arena. Worker. May be NULL. */
+    enum err_kind (*undecided)(void *self, const int32_t *partitions, size_t partition_count,
+                               size_t max, struct dead_letter **out, size_t *count,
+                               struct arena *arena, struct err *err);
     /* Does the server answer, soon (STORE_PING_MS)? On a session of its own; one thread. */
     enum err_kind (*ping)(void *self, struct err *err);
     void (*close)(void *self);

@@ -5,9 +5,6 @@
 #include "consumers/inventory/ledger_store.h"
 #include "events/part.h"
 
-/* One process keeps one warehouse's ledger. */
-#define INVENTORY_WAREHOUSE "main"
-
 /** The part's store, which holds its state. */
 struct ledger_store *inventory_store(struct host *host);
 

@@ -1,14 +1,12 @@
 /* The part's HTTP: receipts in, stock out. docs/http.md has it for callers. */
 #include "consumers/inventory/inventory.h"
+#include "consumers/inventory/receipts_request.h"
+#include "events/sku.h"
 #include "runtime/clock.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 
-#define RECEIPTS_MAX                                                                               \
-    3000 /* of a request: with their records well below one document of the ledger */
 #define RECEIPTS_BYTES (1u << 20)
-#define QUANTITY_MAX INT64_C(1000000000)
 #define PAGE_MAX 1000
 #define WAIT_MS 5000
 
@@ -16,10 +14,7 @@
 struct receipts {
     struct command command;
     struct http_request *request;
-    struct receipt {
-        struct view id;
-        struct stock_item item;
-    } * list;
+    struct receipt *list;
     size_t count, counted;
     size_t refused; /* the one that act refused */
 };
@@ -49,33 +44,6 @@ static void submit(struct host *host, struct http_request *request, struct comma
 }
 
 /* --- POST /stock/receipts ------------------------------------------------------------------- */
-
-static struct view fold_sku(struct view sku, struct arena *arena)
-{
-    char *folded = arena_alloc(arena, sku.size);
-
-    for (size_t i = 0; i < sku.size; i++)
-        folded[i] = (char)toupper((unsigned char)sku.data[i]);
-    return view_of(folded, sku.size);
-}
-
-static struct receipt read_receipt(struct json_reader *reader, const struct json *node)
-{
-    static const char *const MEMBERS[] = {"receipt_id", "sku", "warehouse", "quantity", NULL};
-    struct receipt receipt = {0};
-    struct view warehouse;
-
-    json_only(reader, node, MEMBERS);
-    receipt.id = json_read_text(reader, node, "receipt_id", 1, STOCK_ID_MAX);
-    receipt.item.sku =
-        fold_sku(json_read_text(reader, node, "sku", 1, STOCK_SKU_MAX), reader->arena);
-    receipt.item.quantity = json_read_int64(reader, node, "quantity", 1, QUANTITY_MAX);
-    warehouse = json_read_text_optional(reader, node, "warehouse", 1, STOCK_SKU_MAX);
-    if (warehouse.data != NULL && !view_equals(warehouse, INVENTORY_WAREHOUSE))
-        json_fail(reader, json_member(node, "warehouse"), "there is no warehouse '%.*s', only '%s'",
-                  VIEW_PRINT(warehouse), INVENTORY_WAREHOUSE);
-    return receipt;
-}
 
 static void receipts_done(struct command *command, enum err_kind outcome, const struct err *err)
 {
@@ -111,27 +79,18 @@ static void post_receipts(struct http_request *request, void *context)
 
     if (body == NULL)
         return;
-    if (body->kind != JSON_ARRAY || body->count < 1 || body->count > RECEIPTS_MAX) {
-        http_problem(request, 422, "invalid-request", view_str(""),
-                     "want an array of 1 to %d receipts", RECEIPTS_MAX);
-        return;
-    }
     receipts = arena_alloc(arena, sizeof *receipts);
-    receipts->list = arena_array(arena, body->count, sizeof *receipts->list);
-    skus = arena_array(arena, body->count, sizeof *skus);
-    for (size_t i = 0; i < body->count && !reader.failed; i++) {
-        receipts->list[i] = read_receipt(&reader, &body->items[i]);
-        skus[i] = receipts->list[i].item.sku;
-    }
-    if (reader.failed) {
+    if (!receipts_request_read(&receipts->list, &receipts->count, body, &reader)) {
         http_problem_reader(request, &reader);
         return;
     }
+    skus = arena_array(arena, receipts->count, sizeof *skus);
+    for (size_t i = 0; i < receipts->count; i++)
+        skus[i] = receipts->list[i].item.sku;
     receipts->request = request;
-    receipts->count = body->count;
     receipts->command = (struct command){.kind = COMMAND_RECEIPTS,
                                          .more_keys = skus,
-                                         .more_key_count = body->count,
+                                         .more_key_count = receipts->count,
                                          .done = receipts_done};
     submit(context, request, &receipts->command);
 }
@@ -202,6 +161,12 @@ static void put_sku(struct json_writer *writer, const struct stock_sku *sku)
     json_object_end(writer);
 }
 
+static void refuse_unknown(struct http_request *request, struct view sku)
+{
+    http_problem(request, 404, "unknown-sku", VIEW_NONE, "SKU %.*s: none of it was ever received",
+                 VIEW_PRINT(sku));
+}
+
 static void query_done(struct command *command, enum err_kind outcome, const struct err *err)
 {
     struct stock_query *query = (struct stock_query *)command;
@@ -210,8 +175,7 @@ static void query_done(struct command *command, enum err_kind outcome, const str
     if (outcome != ERR_OK)
         reply_busy(query->request, err->text);
     else if (!query->found)
-        http_problem(query->request, 404, "unknown-sku", VIEW_NONE,
-                     "SKU %.*s: none of it was ever received", VIEW_PRINT(query->sku));
+        refuse_unknown(query->request, query->sku);
     else
         http_reply(query->request, 200, NULL, buf_view(&out));
 }
@@ -222,7 +186,7 @@ static void submit_query(struct http_request *request, struct host *host, int ki
     struct stock_query *query = arena_alloc(http_arena(request), sizeof *query);
 
     query->request = request;
-    query->sku = sku.data != NULL ? fold_sku(sku, http_arena(request)) : VIEW_NONE;
+    query->sku = sku;
     query->limit = limit;
     query->command = (struct command){.kind = kind, .done = query_done};
     submit(host, request, &query->command);
@@ -230,7 +194,13 @@ static void submit_query(struct http_request *request, struct host *host, int ki
 
 static void get_stock(struct http_request *request, void *context)
 {
-    submit_query(request, context, COMMAND_STOCK, http_path_param(request, "sku"), 1);
+    struct view text = http_path_param(request, "sku");
+    struct view sku = sku_fold(text, http_arena(request));
+
+    if (sku.data == NULL)
+        refuse_unknown(request, text);
+    else
+        submit_query(request, context, COMMAND_STOCK, sku, 1);
 }
 
 enum err_kind inventory_act_stock(struct unit *unit, struct command *command)
@@ -249,16 +219,17 @@ enum err_kind inventory_act_stock(struct unit *unit, struct command *command)
 
 static void get_stock_page(struct http_request *request, void *context)
 {
-    struct view limit_text = http_query_param(request, "limit");
+    struct view after = http_query_param(request, "cursor");
+    struct view cursor = sku_fold(after, http_arena(request));
     int64_t limit = PAGE_MAX;
 
-    if (limit_text.data != NULL &&
-        (!view_to_int64(limit_text, &limit) || limit < 1 || limit > PAGE_MAX)) {
-        http_problem(request, 422, "invalid-request", VIEW_NONE, "limit '%.*s': want 1 to %d",
-                     VIEW_PRINT(limit_text), PAGE_MAX);
+    if (!http_query_int64(request, "limit", 1, PAGE_MAX, &limit))
         return;
-    }
-    submit_query(request, context, COMMAND_STOCK_PAGE, http_query_param(request, "cursor"), limit);
+    if (after.data != NULL && cursor.data == NULL)
+        http_problem(request, 400, "invalid-parameter", VIEW_NONE,
+                     "cursor: want the next_cursor of an earlier page");
+    else
+        submit_query(request, context, COMMAND_STOCK_PAGE, cursor, limit);
 }
 
 /* In the order in which SKUs were first received, which never changes. */

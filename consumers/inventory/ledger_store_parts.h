@@ -98,7 +98,8 @@ enum err_kind ledger_store_list_dead_letters(void *self, int64_t after, int32_t 
                                              void *context, struct err *err);
 enum err_kind ledger_store_find_dead_letter(void *self, int64_t id, const struct dead_letter **out,
                                             struct arena *arena, struct err *err);
-enum err_kind ledger_store_undecided(void *self, int64_t *ids, size_t max, size_t *count,
-                                     struct err *err);
+enum err_kind ledger_store_undecided(void *self, const int32_t *partitions, size_t partition_count,
+                                     size_t max, struct dead_letter **out, size_t *count,
+                                     struct arena *arena, struct err *err);
 
 #endif

@@ -252,31 +252,53 @@ enum err_kind ledger_store_find_dead_letter(void *self, int64_t id, const struct
     return known ? ERR_OK : not_known(err);
 }
 
-/* Letters are sorted by their ids: the first of a key is the one that the others wait behind. */
-static bool is_first_of_key(const struct ledger *ledger, size_t place)
+static struct view key_of_letter(const void *letter)
 {
-    const struct dead_letter *dead = &ledger->letters[place]->dead;
-
-    for (size_t i = 0; i < place; i++)
-        if (ledger->letters[i]->dead.number > 0 &&
-            view_equal(ledger->letters[i]->dead.key, dead->key))
-            return false;
-    return true;
+    return ((const struct letter *)letter)->dead.key;
 }
 
-enum err_kind ledger_store_undecided(void *self, int64_t *ids, size_t max, size_t *count,
-                                     struct err *err)
+/* Letters are sorted by their ids: the first of a key is the one that the others wait behind. */
+static void find_undecided(struct lookup *out, const struct ledger *ledger, size_t max)
+{
+    struct lookup seen = {.key_of = key_of_letter};
+
+    for (size_t i = 0; i < ledger->letter_count && out->count < max; i++) {
+        struct letter *letter = ledger->letters[i];
+
+        if (letter->dead.number == 0 || lookup_find(&seen, letter->dead.key) != NULL)
+            continue;
+        lookup_add(&seen, letter);
+        if (letter->dead.reason == DEAD_UNDECIDED)
+            lookup_add(out, letter);
+    }
+    lookup_clear(&seen);
+}
+
+/* Who keeps the ledger applies all partitions. */
+enum err_kind ledger_store_undecided(void *self, const int32_t *partitions, size_t partition_count,
+                                     size_t max, struct dead_letter **out, size_t *count,
+                                     struct arena *arena, struct err *err)
 {
     struct ledger_store *store = self;
+    struct lookup found = {.key_of = key_of_letter};
     bool known;
 
+    (void)partitions;
+    (void)partition_count;
     *count = 0;
     pthread_mutex_lock(&store->lock);
     known = store->ledger != NULL;
-    for (size_t i = 0; known && i < store->ledger->letter_count && *count < max; i++)
-        if (store->ledger->letters[i]->dead.reason == DEAD_UNDECIDED &&
-            is_first_of_key(store->ledger, i))
-            ids[(*count)++] = store->ledger->letters[i]->id;
+    if (known) {
+        const struct ledger *ledger = store->ledger;
+
+        find_undecided(&found, ledger, max);
+        *out = arena_array(arena, found.count > 0 ? ledger->letter_count : 1, sizeof **out);
+        for (size_t i = 0; found.count > 0 && i < ledger->letter_count; i++)
+            if (ledger->letters[i]->dead.number > 0 &&
+                lookup_find(&found, ledger->letters[i]->dead.key) != NULL)
+                (*out)[(*count)++] = copy_dead(ledger->letters[i], arena);
+    }
     pthread_mutex_unlock(&store->lock);
+    lookup_clear(&found);
     return known ? ERR_OK : not_known(err);
 }

@@ -20,6 +20,9 @@
 #include "runtime/lookup.h"
 #include "saga/saga.h"
 
+/* One process keeps one warehouse's ledger. */
+#define INVENTORY_WAREHOUSE "main"
+
 #define STOCK_SKU_MAX 64     /* bytes of a SKU */
 #define STOCK_ID_MAX 128     /* bytes of an order's or a receipt's id */
 #define STOCK_ITEMS_MAX 1000 /* SKUs of an order */

@@ -8,20 +8,6 @@
 static const char *const members[] = {"sku",      "name",     "kind", "unit_price_minor",
                                       "currency", "category", NULL};
 
-static struct view read_sku(const struct json *item, struct json_reader *reader)
-{
-    struct view text = json_read_text(reader, item, "sku", 1, SKU_MAX);
-    struct view sku;
-
-    if (reader->failed)
-        return VIEW_NONE;
-    sku = sku_fold(text, reader->arena);
-    if (sku.data == NULL)
-        json_fail(reader, json_member(item, "sku"), "SKU \"%.*s\", want " SKU_WANTED,
-                  VIEW_PRINT(text));
-    return sku;
-}
-
 static enum product_kind read_kind(const struct json *item, struct json_reader *reader)
 {
     struct view text = json_read_text(reader, item, "kind", 1, 16);
@@ -50,7 +36,7 @@ static void read_product(struct product *out, const struct json *item, struct js
 {
     if (!json_only(reader, item, members))
         return;
-    out->sku = read_sku(item, reader);
+    out->sku = sku_read(reader, item);
     out->name = json_read_text(reader, item, "name", 1, CATALOG_NAME_MAX);
     out->kind = read_kind(item, reader);
     out->unit_price_minor = json_read_int64(reader, item, "unit_price_minor", 0, CATALOG_PRICE_MAX);

@@ -126,20 +126,17 @@ static int64_t read_ordered_at(const struct json *body, struct json_reader *read
 /* What the customer wrote goes to *code, the SKU that it is to the answer. */
 static struct view read_sku(struct view *code, const struct json *line, struct json_reader *reader)
 {
-    struct view written = json_read_text(reader, line, "sku", 1, SKU_MAX);
-    struct view sku = sku_fold(written, reader->arena);
+    struct view sku = sku_read(reader, line), written;
 
     *code = json_read_text_optional(reader, line, "code", 1, SKU_MAX);
     if (reader->failed)
         return VIEW_NONE;
-    if (sku.data == NULL)
-        json_fail(reader, json_member(line, "sku"), "SKU \"%.*s\", want " SKU_WANTED,
-                  VIEW_PRINT(written));
-    else if (code->data != NULL && !view_equal(sku_fold(*code, reader->arena), sku))
-        json_fail(reader, json_member(line, "code"), "code \"%.*s\" is another SKU than \"%.*s\"",
-                  VIEW_PRINT(*code), VIEW_PRINT(written));
+    written = json_member(line, "sku")->text;
     if (code->data == NULL)
         *code = written;
+    else if (!view_equal(sku_fold(*code, reader->arena), sku))
+        json_fail(reader, json_member(line, "code"), "code \"%.*s\" is another SKU than \"%.*s\"",
+                  VIEW_PRINT(*code), VIEW_PRINT(written));
     return sku;
 }
 

@@ -44,12 +44,13 @@ static inline struct view fuzz_until_nul(struct view *rest)
 /** The schemas of the checkout, for targets that read or write events. */
 static inline struct schema_ids *fuzz_schema_ids(void)
 {
+    static struct schema_ids *ids;
     const char *folder = getenv("TRADEWIND_SCHEMAS");
-    struct schema_ids *ids;
     struct err err;
 
-    HOLDS(schema_ids_open(&ids, folder != NULL ? folder : "schemas", NULL, &err) == ERR_OK,
-          err.text);
+    if (ids == NULL)
+        HOLDS(schema_ids_open(&ids, folder != NULL ? folder : "schemas", NULL, &err) == ERR_OK,
+              err.text);
     return ids;
 }
 

@@ -1,6 +1,7 @@
 /* Fuzz: what a stranger sends over HTTP. The first byte says what it is: a target, the body of POST
- * /orders from a customer or from a service, or the body of POST /products. An order whose form is
- * accepted becomes an event that can be written. */
+ * /orders from a customer or from a service, of POST /products or of POST /stock/receipts. An order
+ * whose form is accepted becomes an event that can be written. */
+#include "consumers/inventory/receipts_request.h"
 #include "events/codec.h"
 #include "events/money.h"
 #include "events/sku.h"
@@ -13,16 +14,6 @@ static const struct order_asker CUSTOMER = {
     .subject = "c-1", .shop_country = "United Kingdom", .warehouses = "main,north"};
 static const struct order_asker SERVICE = {
     .is_service = true, .subject = "shop", .shop_country = "France", .warehouses = "main"};
-
-static struct schema_ids *ids;
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    (void)argc;
-    (void)argv;
-    ids = fuzz_schema_ids();
-    return 0;
-}
 
 static void look_at_text(struct view text)
 {
@@ -92,7 +83,8 @@ static void look_at_event(const struct order_request *request, struct arena *are
         HOLDS(refusal.status >= 400 && refusal.detail[0] != '\0', "no reason");
         return;
     }
-    HOLDS(event_encode(&value, EVENT_ORDER_CREATED, &created, ids, &err) == ERR_OK, err.text);
+    HOLDS(event_encode(&value, EVENT_ORDER_CREATED, &created, fuzz_schema_ids(), &err) == ERR_OK,
+          err.text);
 }
 
 static void fuzz_order(const struct json *body, const struct order_asker *asker,
@@ -141,6 +133,26 @@ static void fuzz_products(const struct json *body, struct arena *arena)
     }
 }
 
+static void fuzz_receipts(const struct json *body, struct arena *arena)
+{
+    struct json_reader reader = {.arena = arena};
+    struct receipt *receipts;
+    size_t count;
+
+    if (!receipts_request_read(&receipts, &count, body, &reader)) {
+        look_at_failure(&reader);
+        return;
+    }
+    HOLDS(count >= 1 && count <= RECEIPTS_MAX, "receipts");
+    for (size_t i = 0; i < count; i++) {
+        const struct stock_item *item = &receipts[i].item;
+
+        HOLDS(receipts[i].id.size >= 1 && receipts[i].id.size <= STOCK_ID_MAX, "id");
+        HOLDS(item->sku.size > 0 && view_equal(sku_fold(item->sku, arena), item->sku), "SKU");
+        HOLDS(item->quantity >= 1 && item->quantity <= RECEIPT_QUANTITY_MAX, "quantity");
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(arena_clear) struct arena arena = {0};
@@ -156,6 +168,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     else if (data[0] == 'p')
         fuzz_products(body, &arena);
+    else if (data[0] == 'r')
+        fuzz_receipts(body, &arena);
     else
         fuzz_order(body, data[0] == 's' ? &SERVICE : &CUSTOMER, &arena);
     return 0;

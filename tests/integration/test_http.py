@@ -203,6 +203,8 @@ BAD_ARRAYS = [
     ("/stock/receipts", RECEIPT, {"quantity": 2**63}, "/0/quantity"),
     ("/stock/receipts", RECEIPT, {"quantity": "5"}, "/0/quantity"),
     ("/stock/receipts", RECEIPT, {"sku": ""}, "/0/sku"),
+    ("/stock/receipts", RECEIPT, {"sku": "K\u00e4se"}, "/0/sku"),
+    ("/stock/receipts", RECEIPT, {"sku": " 22423"}, "/0/sku"),
     ("/stock/receipts", RECEIPT, {"receipt_id": ""}, "/0/receipt_id"),
     ("/stock/receipts", RECEIPT, {"warehouse": "moon"}, "/0/warehouse"),
     ("/stock/receipts", RECEIPT, {"colour": "blue"}, "/0/colour"),
