@@ -112,7 +112,7 @@ static bool read_listing(struct http_request *request, struct listing *listing)
     if (listing->by_reason && !dead_reason_from_name(reason, &listing->reason)) {
         http_problem(request, 400, "bad-query", VIEW_NONE,
                      "reason: there is none called '%.*s'; want no_number, undecodable, "
-                     "unknown_schema, impossible, refused or parked",
+                     "unknown_schema, impossible, refused, parked or undecided",
                      VIEW_PRINT(reason));
         return false;
     }

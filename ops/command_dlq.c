@@ -342,7 +342,7 @@ int command_dlq(const struct command *command, int argc, char **argv)
         {"type", ARG_TEXT, &dlq.filter.type, "TYPE", "those of this event, like order.created"},
         {"key", ARG_TEXT, &dlq.filter.key, "KEY", "those of this key: an order's id, a SKU"},
         {"reason", ARG_CHOICE, &dlq.filter.reason, "REASON", "those set aside for this reason",
-         .choices = "no_number|undecodable|unknown_schema|impossible|refused|parked"},
+         .choices = "no_number|undecodable|unknown_schema|impossible|refused|parked|undecided"},
         {"since", ARG_TEXT, &dlq.since, "WHEN",
          "those set aside since a time (2026-01-31T12:00:00Z) or so long ago (15m, 2h, 7d)"},
         {"until", ARG_TEXT, &dlq.until, "WHEN", "those set aside before it"},

@@ -5,7 +5,7 @@
 #include "runtime/murmur2.h"
 
 struct reading {
-    struct asides *out;
+    struct asides *inputs, *strangers;
     struct view part;
     const struct schema_ids *ids;
     struct arena arena;
@@ -28,19 +28,23 @@ static void take_letter(struct reading *reading, const struct ops_acted *event)
     struct json *before;
     struct view topic_text, key;
     enum topic topic;
-    int64_t partition, number;
+    int64_t partition, offset, number;
 
     if (json_parse(&before, event->before, &reading->arena, NULL) != ERR_OK)
         return;
     topic_text = json_read_text(&reader, before, "topic", 1, 128);
-    key = json_read_text(&reader, before, "key", 1, 255);
+    key = json_read_text(&reader, before, "key", 0, 255);
     partition = json_read_int64(&reader, before, "partition", 0, INT32_MAX);
-    number = json_read_int64(&reader, before, "number", 1, INT64_MAX);
-    if (reader.failed) /* it had no number, or was told before numbers were */
+    offset = json_read_int64(&reader, before, "offset", 0, INT64_MAX - 1);
+    number = json_read_int64(&reader, before, "number", 0, INT64_MAX);
+    if (reader.failed) /* it was told before numbers were */
         return;
     topic = topic_from_name(arena_view(&reading->arena, topic_text).data);
-    if (topic != TOPIC_NONE)
-        asides_add(reading->out, topic, (int32_t)partition, (uint64_t)number, key, true);
+    if (topic != TOPIC_NONE && number > 0)
+        asides_add(reading->inputs, topic, (int32_t)partition, (uint64_t)number, key, true);
+    else if (topic != TOPIC_NONE)
+        asides_add(reading->strangers, topic, (int32_t)partition, dropped_stranger(offset), key,
+                   true);
 }
 
 static bool each_record(void *context, const rd_kafka_message_t *message)
@@ -60,10 +64,12 @@ static bool each_record(void *context, const rd_kafka_message_t *message)
     return true;
 }
 
-enum err_kind dropped_read(struct asides *out, const char *brokers, const char *part,
-                           int32_t partitions, const struct schema_ids *ids, struct err *err)
+enum err_kind dropped_read(struct asides *inputs, struct asides *strangers, const char *brokers,
+                           const char *part, int32_t partitions, const struct schema_ids *ids,
+                           struct err *err)
 {
-    struct reading reading = {.out = out, .part = view_str(part), .ids = ids};
+    struct reading reading = {
+        .inputs = inputs, .strangers = strangers, .part = view_str(part), .ids = ids};
     const int32_t partition = (int32_t)partition_of(view_str(part), (uint32_t)partitions);
     const int64_t beginning = RD_KAFKA_OFFSET_BEGINNING;
     enum err_kind kind = kafka_read_to_end(brokers, topic_name(TOPIC_OPS), &partition, &beginning,

@@ -264,6 +264,8 @@ static enum err_kind judge(struct log_reader *reader, struct log_place *place,
         return kind;
     if (number == 0) {
         reader->ignored++;
+        if (reader->on_stranger != NULL)
+            reader->on_stranger(reader->stranger_context, place, message);
         receiver_read_unnumbered(&place->receiver, message->offset);
         return ERR_OK;
     }

@@ -36,6 +36,10 @@ struct log_reader {
     int64_t pace_us;        /* monotonic: when the next record may come */
     uint64_t records;       /* read since the reader was opened */
     uint64_t ignored;       /* records without a number: outside the sequence */
+    /* Gets those; may be NULL. */
+    void (*on_stranger)(void *context, const struct log_place *place,
+                        const rd_kafka_message_t *message);
+    void *stranger_context;
 };
 
 enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,

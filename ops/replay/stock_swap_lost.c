@@ -1,4 +1,5 @@
 #include "ops/replay/stock_swap.h"
+#include "ops/replay/strangers.h"
 #include "runtime/clock.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@ struct lost {
     struct stock_edit edit;
     struct arena arena;
     struct letter *letters;
-    size_t letter_count;
+    size_t letter_count, letter_capacity;
     int64_t last_letter; /* of the chain that is continued */
 };
 
@@ -22,24 +23,59 @@ static bool wants_an_answer(const struct key_event *event)
            event->event.type == EVENT_ORDER_CANCELLED;
 }
 
+static struct letter *add_letter(struct lost *lost)
+{
+    struct letter *letter;
+
+    lost->letters = arena_room(&lost->arena, lost->letters, lost->letter_count,
+                               &lost->letter_capacity, sizeof *lost->letters);
+    letter = &lost->letters[lost->letter_count++];
+    *letter = (struct letter){.id = lost->last_letter + (int64_t)lost->letter_count,
+                              .time_us = clock_utc_us()};
+    return letter;
+}
+
 static void add_undecided(struct lost *lost, const struct key_event *event)
 {
-    lost->letters[lost->letter_count] = (struct letter){
-        .id = lost->last_letter + 1 + (int64_t)lost->letter_count,
-        .time_us = clock_utc_us(),
-        .copied = true, /* nobody has to look at it */
-        .dead = {.reason = DEAD_UNDECIDED,
-                 .error = "its outcome was lost with the database",
-                 .topic = topic_name(event->topic),
-                 .partition = event->partition,
-                 .offset = event->offset,
-                 .number = event->number,
-                 .time_ms = event->stored_ms,
-                 .key = event->envelope.subject,
-                 .headers = event->headers,
-                 .value = event->value},
-    };
-    lost->letter_count++;
+    struct letter *letter = add_letter(lost);
+
+    letter->copied = true; /* nobody has to look at it */
+    letter->dead = (struct dead_letter){.reason = DEAD_UNDECIDED,
+                                        .error = "its outcome was lost with the database",
+                                        .topic = topic_name(event->topic),
+                                        .partition = event->partition,
+                                        .offset = event->offset,
+                                        .number = event->number,
+                                        .time_ms = event->stored_ms,
+                                        .key = event->envelope.subject,
+                                        .headers = event->headers,
+                                        .value = event->value};
+    lost->swap->result->undecided++;
+}
+
+static enum err_kind find_strangers(struct lost *lost, struct err *err)
+{
+    static const enum topic TOPIC = TOPIC_ORDERS;
+    const struct stock_shadow *shadow = lost->swap->shadow;
+    struct strangers strangers = {.arena = &lost->arena};
+    enum err_kind kind = strangers_read(&strangers, &shadow->reader, lost->swap->acted.part, &TOPIC,
+                                        1, shadow->ids, err);
+
+    for (size_t i = 0; kind == ERR_OK && i < strangers.count; i++) {
+        const struct stranger *stranger = &strangers.list[i];
+
+        add_letter(lost)->dead = (struct dead_letter){.reason = DEAD_NO_NUMBER,
+                                                      .error = stranger->error,
+                                                      .topic = topic_name(stranger->topic),
+                                                      .partition = stranger->partition,
+                                                      .offset = stranger->offset,
+                                                      .time_ms = stranger->time_ms,
+                                                      .attempts = 1,
+                                                      .key = stranger->key,
+                                                      .headers = stranger->headers,
+                                                      .value = stranger->value};
+    }
+    return kind;
 }
 
 static enum err_kind find_undecided(struct lost *lost, struct err *err)
@@ -60,13 +96,11 @@ static enum err_kind find_undecided(struct lost *lost, struct err *err)
         kind = key_events_read(&events, &count, shadow->reader.brokers, &TOPIC, 1,
                                shadow->reader.partitions, &until, keys, key_count, shadow->ids,
                                &lost->arena, err);
-    lost->letters = arena_array(&lost->arena, count + 1, sizeof *lost->letters);
     for (size_t i = 0; kind == ERR_OK && i < count; i++) {
         order = lookup_find(&shadow->tally.orders, events[i].envelope.subject);
         if (order != NULL && events[i].number > order->cause && wants_an_answer(&events[i]))
             add_undecided(lost, &events[i]);
     }
-    lost->swap->result->undecided = lost->letter_count;
     return kind;
 }
 
@@ -164,7 +198,9 @@ enum err_kind stock_swap_into_lost(struct stock_swap *swap, struct err *err)
 
     stock_edit_init(&lost.edit, swap->ledger, swap->shadow->reader.partitions);
     lost.last_letter = swap->ledger->standing->last_letter;
-    kind = find_undecided(&lost, err);
+    kind = find_strangers(&lost, err);
+    if (kind == ERR_OK)
+        kind = find_undecided(&lost, err);
     if (kind == ERR_OK)
         kind = put_in_place(&lost, err);
     swap->result->held_ms = clock_monotonic_ms() - start_ms;

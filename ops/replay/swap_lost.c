@@ -1,5 +1,6 @@
 #include "ops/replay/swap_lost.h"
 
+#include "ops/replay/strangers.h"
 #include "ops/replay/sweep.h"
 #include "runtime/clock.h"
 #include "runtime/kafka.h"
@@ -28,9 +29,14 @@ static enum err_kind make_tables(struct lost *lost, struct err *err)
 
 enum err_kind lost_prepare(struct lost *lost, struct err *err)
 {
+    const struct shadow *shadow = lost->shadow;
     struct sweep sweep = {0};
     enum err_kind kind = make_tables(lost, err);
 
+    lost->strangers.arena = lost->arena;
+    if (kind == ERR_OK)
+        kind = strangers_read(&lost->strangers, &shadow->reader, shadow->fold->part,
+                              shadow->fold->inputs, shadow->fold->input_count, shadow->ids, err);
     if (kind == ERR_OK)
         kind = sweep_all(&sweep, lost->shadow, lost->arena, err);
     lost->result->undecided = sweep.undecided;
@@ -55,13 +61,26 @@ static const struct pg_statement PUBLISHED = {
     "lost_published", "insert into published (shard, number, record_offset)"
                       " select partition, high_water, next_offset - 1"
                       "   from " SHADOW_NEW ".replay_position where topic = $1 and high_water > 0"};
+/* What the part has set aside stays as it is; what it has set aside and no longer has was dropped.
+ */
 static const struct pg_statement DEAD_LETTERS = {
     "lost_dead_letters",
-    "insert into dead_letters (topic, partition, record_offset, number, key, headers, value,"
-    "  record_time_ms, reason, error, copied)"
-    " select topic, partition, record_offset, number, key, headers, value, record_time_ms, reason,"
-    "  error, reason = '" UNDECIDED "' from " SHADOW_NEW ".replay_aside"
-    " order by record_time_ms, topic, partition, number"};
+    "with old as (delete from dead_letters returning *)"
+    " insert into dead_letters (topic, partition, record_offset, number, key, headers, value,"
+    "  record_time_ms, reason, error, attempts, copied)"
+    " select a.topic, a.partition, a.record_offset, a.number, a.key, a.headers, a.value,"
+    "  a.record_time_ms, coalesce(o.reason, a.reason), coalesce(o.error, a.error),"
+    "  coalesce(o.attempts, 1), coalesce(o.copied, a.reason = '" UNDECIDED "')"
+    " from " SHADOW_NEW ".replay_aside a left join old o"
+    "  on a.by_live and o.topic = a.topic and o.partition = a.partition and o.number = a.number"
+    " where not a.by_live or o.id is not null"
+    " order by a.record_time_ms, a.topic, a.partition, a.number"};
+static const struct pg_statement STRANGERS = {
+    "lost_strangers",
+    "insert into dead_letters (topic, partition, record_offset, key, headers, value,"
+    "  record_time_ms, error, reason)"
+    " select *, 'no_number' from unnest($1::text[], $2::int[], $3::bigint[], $4::bytea[],"
+    "  $5::bytea[], $6::bytea[], $7::bigint[], $8::text[])"};
 static const struct pg_statement JOURNAL = {
     "lost_journal", "insert into journal (shard, number, key, headers, value)"
                     " select * from unnest($1::int[], $2::bigint[], $3::bytea[], $4::bytea[],"
@@ -72,10 +91,37 @@ static enum err_kind empty_tables(struct lost *lost, struct err *err)
     AUTO(buf_clear) struct buf sql = {0};
     const char *const *beside = lost->shadow->fold->beside;
 
-    buf_append_str(&sql, "delete from dead_letters; delete from journal; delete from published;");
+    buf_append_str(&sql, "delete from journal; delete from published;");
     for (size_t i = 0; beside != NULL && beside[i] != NULL; i++)
         buf_printf(&sql, "delete from %s;", beside[i]);
     return pg_script(lost->live->pg, buf_cstr(&sql), err);
+}
+
+static enum err_kind add_strangers(const struct lost *lost, struct err *err)
+{
+    struct pg_batch batch = {0};
+    struct pg *pg = lost->live->pg;
+    enum err_kind kind;
+
+    PG_BATCH_START(&batch, PG_TEXT, PG_INT4, PG_INT8, PG_BYTEA, PG_BYTEA, PG_BYTEA, PG_INT8,
+                   PG_TEXT);
+    for (size_t i = 0; i < lost->strangers.count; i++) {
+        const struct stranger *stranger = &lost->strangers.list[i];
+
+        pg_column_bytes(&batch.columns[0], view_str(topic_name(stranger->topic)));
+        pg_column_int4(&batch.columns[1], stranger->partition);
+        pg_column_int8(&batch.columns[2], stranger->offset);
+        pg_column_bytes(&batch.columns[3], stranger->key);
+        pg_column_bytes(&batch.columns[4], stranger->headers);
+        pg_column_bytes(&batch.columns[5], stranger->value);
+        pg_column_int8(&batch.columns[6], stranger->time_ms);
+        pg_column_bytes(&batch.columns[7], view_str(stranger->error));
+    }
+    pg_batch_queue(&batch, pg, &STRANGERS);
+    pg_sync(pg);
+    kind = pg_finish(pg, err);
+    pg_batch_clear(&batch);
+    return kind;
 }
 
 struct journal_copy {
@@ -155,6 +201,8 @@ enum err_kind lost_fill(struct lost *lost, struct err *err)
         kind = pg_run(pg, &PUBLISHED, &args, NULL, err);
     if (kind == ERR_OK)
         kind = pg_run(pg, &DEAD_LETTERS, NULL, NULL, err);
+    if (kind == ERR_OK)
+        kind = add_strangers(lost, err);
     if (kind == ERR_OK && fold->publishes != TOPIC_NONE)
         kind = copy_journal(lost, err);
     if (kind == ERR_OK && fold->make_beside != NULL)

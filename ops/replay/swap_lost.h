@@ -3,6 +3,7 @@
 #ifndef TRADEWIND_REPLAY_SWAP_LOST_H
 #define TRADEWIND_REPLAY_SWAP_LOST_H
 
+#include "ops/replay/strangers.h"
 #include "ops/replay/swap.h"
 
 struct lost {
@@ -11,6 +12,7 @@ struct lost {
     const char *database;
     struct arena *arena;
     struct swap_result *result;
+    struct strangers strangers;
 };
 
 /** Before the transaction: make the part's tables when they are not there, and set aside in the

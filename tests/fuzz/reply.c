@@ -14,7 +14,7 @@
 
 #define MAILS 2
 #define TIMEOUT_MS 5000
-#define SILENCE_MS 5
+#define SILENCE_MS 1
 
 static const struct mail MAIL = {.message_id = "1.confirmed@shop.test",
                                  .from = "shop@shop.test",

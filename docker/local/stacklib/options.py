@@ -15,7 +15,7 @@ class Options:
     brokers: int = 1
     tls: bool = False  # between parts and servers
     settings: dict = field(default_factory=dict)  # that stand before the stack's own: NAME or PART:NAME to its value
-    under: dict = field(default_factory=dict)  # part, or "" for those not named, to the command that runs it
+    under: dict = field(default_factory=dict)  # part or server, or "" for parts not named, to the command that runs it
 
     def settings_of(self, part_name):
         """Those for everybody ("") or only for one part."""
@@ -25,6 +25,9 @@ class Options:
     def command_over(self, part_name):
         """The words before a part's program: a debugger, a checker, `env`."""
         return shlex.split(self.under.get(part_name, self.under.get("", "")))
+
+    def command_over_server(self, name):
+        return shlex.split(self.under.get(name, ""))
 
 
 def _path(layout):
@@ -54,6 +57,6 @@ def parse_setting(text):
 
 
 def parse_under(text):
-    """[PART:]COMMAND; an empty command ends it."""
+    """[PROGRAM:]COMMAND; an empty command ends it."""
     match = re.fullmatch(r"(?:([a-z]+):)?([^\n]*)", text)
     return match[1] or "", match[2]

@@ -378,4 +378,6 @@ def server_programs(layout, options):
     programs += [postgres_program(layout), mongodb_program(layout, options), mails_program(layout)]
     if options.registry:
         programs.append(registry_program(layout))
+    for program in programs:
+        program.command = [*options.command_over_server(program.name), *program.command]
     return programs
