@@ -9,6 +9,7 @@
 
 /* Records kept for the relay. What it misses here costs it a scan of a collection. */
 #define RECENT_BYTES (4u << 20)
+#define RECENT_BYTES_UNPUBLISHED (64u << 20)
 #define TAKE_OVER_TRIES 5
 
 /* --- The worker's side ---------------------------------------------------------------------- */
@@ -408,7 +409,8 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
     for (size_t i = 0; i < partitions; i++)
         store->published_offsets[i] = -1;
     choose_run(store->run);
-    recent_init(&store->recent, options->partitions, RECENT_BYTES);
+    recent_init(&store->recent, options->partitions, store->published, RECENT_BYTES,
+                RECENT_BYTES_UNPUBLISHED);
     pthread_mutex_init(&store->lock, NULL);
     kind = connect_store(store, options->uri, err);
     if (kind != ERR_OK) {

@@ -39,16 +39,23 @@ void ledger_store_drop(struct ledger_store *store)
     ledger_free(ledger);
 }
 
+/* What a document says of that, which may be less than the relay knows. Under the lock. */
+static void show_published(struct ledger_store *store, const uint64_t *numbers,
+                           const int64_t *offsets)
+{
+    for (int32_t i = 0; i < store->partitions; i++)
+        if (store->published[i] < numbers[i]) {
+            store->published[i] = numbers[i];
+            store->published_offsets[i] = offsets[i];
+        }
+}
+
 /* What the relay asks for, after a document was folded or a snapshot read. Under the lock. */
 static void show_relay(struct ledger_store *store, const struct ledger *ledger)
 {
-    for (int32_t i = 0; i < store->partitions; i++) {
-        store->last_numbers[i] = ledger->last_numbers[i];
-        if (store->published[i] < ledger->published[i]) {
-            store->published[i] = ledger->published[i];
-            store->published_offsets[i] = ledger->published_offsets[i];
-        }
-    }
+    memcpy(store->last_numbers, ledger->last_numbers,
+           (size_t)store->partitions * sizeof *store->last_numbers);
+    show_published(store, ledger->published, ledger->published_offsets);
 }
 
 static void loaded_batch(void *context, const struct batch *batch)
@@ -60,6 +67,7 @@ static void loaded_batch(void *context, const struct batch *batch)
         view_equals(batch->standing.writer, load->writer))
         load->found = true;
     pthread_mutex_lock(&load->store->lock);
+    show_published(load->store, batch->standing.published, batch->standing.published_offsets);
     for (size_t i = 0; i < batch->record_count; i++)
         recent_add(&load->store->recent, &batch->records[i]);
     pthread_mutex_unlock(&load->store->lock);

@@ -2,9 +2,13 @@
 
 #include <stdlib.h>
 
-void recent_init(struct recent *recent, int32_t partitions, size_t max_bytes)
+void recent_init(struct recent *recent, int32_t partitions, const uint64_t *published,
+                 size_t max_bytes, size_t most_bytes)
 {
-    *recent = (struct recent){.max_bytes = max_bytes, .partitions = partitions};
+    *recent = (struct recent){.max_bytes = max_bytes,
+                              .most_bytes = most_bytes,
+                              .published = published,
+                              .partitions = partitions};
     recent->shards = mem_alloc((size_t)partitions * sizeof *recent->shards);
 }
 
@@ -54,6 +58,11 @@ static struct view copy_bytes(char **room, struct view bytes)
     return copy;
 }
 
+static bool is_published(const struct recent *recent, const struct recent_record *record)
+{
+    return record->record.number <= recent->published[record->record.shard];
+}
+
 void recent_add(struct recent *recent, const struct journal_record *record)
 {
     struct recent_shard *shard = &recent->shards[record->shard];
@@ -82,7 +91,8 @@ void recent_add(struct recent *recent, const struct journal_record *record)
         shard->first = copy;
     shard->last = copy;
     recent->bytes += bytes_of(record);
-    while (recent->bytes > recent->max_bytes)
+    while (recent->bytes > recent->most_bytes ||
+           (recent->bytes > recent->max_bytes && is_published(recent, recent->oldest)))
         drop_oldest(recent);
 }
 

@@ -1,5 +1,6 @@
 /* The newest records of the part's own topic, for the relay: what is not in here it reads from the
- * chain. Bounded; the oldest leave first. The caller locks. */
+ * chain, a whole collection for a few records of one shard. So what is not published yet stays
+ * longer, in larger bounds. The oldest leave first. The caller locks. */
 #ifndef TRADEWIND_INVENTORY_RECENT_H
 #define TRADEWIND_INVENTORY_RECENT_H
 
@@ -12,7 +13,9 @@ struct recent_record {
 };
 
 struct recent {
-    size_t bytes, max_bytes;
+    size_t bytes, max_bytes;   /* max_bytes: of what is published */
+    size_t most_bytes;         /* of all */
+    const uint64_t *published; /* the last number of each shard that is; the caller's */
     int32_t partitions;
     struct recent_record *oldest, *newest;
     struct recent_shard {
@@ -21,7 +24,8 @@ struct recent {
     } * shards;
 };
 
-void recent_init(struct recent *recent, int32_t partitions, size_t max_bytes);
+void recent_init(struct recent *recent, int32_t partitions, const uint64_t *published,
+                 size_t max_bytes, size_t most_bytes);
 void recent_clear(struct recent *recent);  /* frees; recent_init makes it usable again */
 void recent_forget(struct recent *recent); /* empties */
 

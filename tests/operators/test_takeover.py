@@ -59,12 +59,14 @@ class Traffic(threading.Thread):
 @pytest.fixture
 def traffic(shop):
     mug = shop.product(stock=100_000)
+    shop.sandbox(latency_ms=300)  # so that calls are under way when payment is killed
     shop.stack.up(instances=2)
     traffic = Traffic(shop, mug)
     traffic.start()
     yield traffic
     traffic.ends.set()
     traffic.join()
+    shop.sandbox(latency_ms=0)
     shop.stack.up(instances=1)
 
 

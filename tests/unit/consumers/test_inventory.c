@@ -762,12 +762,15 @@ Test(inventory_ledger, a_snapshot_is_the_ledger_it_was_made_of)
 
 /* --- Recent records ------------------------------------------------------------------------- */
 
+#define ROW_BYTES (sizeof(struct recent_record) + 15)
+
 Test(inventory_recent, keeps_the_newest_in_bounds_and_finds_them_by_number)
 {
     struct recent recent;
     struct journal_record record = {.key = V("key"), .headers = V("headers"), .value = V("value")};
+    const uint64_t published[] = {1000, 1000};
 
-    recent_init(&recent, 2, 40 * (sizeof(struct recent_record) + 15));
+    recent_init(&recent, 2, published, 40 * ROW_BYTES, 80 * ROW_BYTES);
     for (uint64_t number = 1; number <= 100; number++) {
         record.shard = (int32_t)(number % 2);
         record.number = (number + 1) / 2;
@@ -785,5 +788,29 @@ Test(inventory_recent, keeps_the_newest_in_bounds_and_finds_them_by_number)
     recent_add(&recent, &record);
     cr_expect_null(recent_find(&recent, 0, 50), "behind a hole nothing is kept");
     cr_expect_eq(recent_find(&recent, 0, 70)->record.number, 70);
+    recent_clear(&recent);
+}
+
+Test(inventory_recent, keeps_what_is_not_published_yet_in_larger_bounds)
+{
+    struct recent recent;
+    struct journal_record record = {.key = V("key"), .headers = V("headers"), .value = V("value")};
+    uint64_t published[] = {25};
+
+    recent_init(&recent, 1, published, 40 * ROW_BYTES, 80 * ROW_BYTES);
+    for (record.number = 1; record.number <= 100; record.number++)
+        recent_add(&recent, &record);
+    cr_expect_null(recent_find(&recent, 0, 25));
+    cr_expect_eq(recent_find(&recent, 0, 26)->record.number, 26);
+
+    for (; record.number <= 120; record.number++)
+        recent_add(&recent, &record);
+    cr_expect_null(recent_find(&recent, 0, 40), "nothing is kept beyond the larger bounds");
+    cr_expect_eq(recent_find(&recent, 0, 41)->record.number, 41);
+
+    published[0] = 120;
+    recent_add(&recent, &record);
+    cr_expect_null(recent_find(&recent, 0, 81));
+    cr_expect_eq(recent_find(&recent, 0, 82)->record.number, 82);
     recent_clear(&recent);
 }
