@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <time.h>
 
-#define WAIT_MS 30000 /* a writer that runs looks at the end of its log each second */
+#define WAIT_MS 10000 /* a writer that runs looks at the end of its log each second */
 #define LOOK_MS 200
 
 struct causes {

@@ -13,7 +13,7 @@
  * published longer ago than its writer's journal reaches never comes again.
  *
  * own     the part's own topic; TOPIC_NONE: it answers nothing
- * Errors  ERR_RETRY: an input does not come again within half a minute, and which; the broker
+ * Errors  ERR_RETRY: an input does not come again within ten seconds, and which; the broker
  */
 enum err_kind causes_wait(struct log_reader *position, enum topic own,
                           enum err_kind (*move)(void *context, struct err *err), void *context,

@@ -178,8 +178,9 @@ def test_a_replay_that_died_while_the_part_waits_holds_it_for_some_seconds_only(
 def test_the_last_document_of_a_collection_is_a_whole_one(clean, shop):
     """What is trimmed, and where a record lies, is told by the last document of each collection: a replay's own never is that."""
     mug = shop.product()
-    while documents(clean)[-1][1]["number"] % 256 != 254:
-        shop.receive((mug, 1))
+    while left := (254 - documents(clean)[-1][1]["number"]) % 256:
+        for _ in range(max(1, left - 2)):  # the part writes one now and then by itself
+            shop.receive((mug, 1))
 
     number = documents(clean)[-1][1]["number"] + 1
     answer = replay(clean, "inventory", "--compare", "--swap")
