@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from local_stack import BUILD, CHECKOUT
+from shop import Shop
 
 
 def code_blocks(path, language=""):
@@ -59,6 +60,8 @@ def test_the_first_five_minutes_of_the_readme_work_word_for_word(shop):
     environment = {**os.environ, **shop.environment}
     base = int(shop.environment["TRADEWIND_PORT_BASE"])
     answers = []
+    seller = Shop(shop)
+    seller.wait_for(seller.order((seller.product(), 1)), "fulfilled")  # there is something to look at
 
     for block in blocks:
         order = answers and re.search(r'"order_id":\s*"(\w+)"', "".join(answers))
