@@ -4,8 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* One is dropped when all in it is older than journal_s. */
-#define JOURNAL_AHEAD 6
+#define JOURNAL_AHEAD 6 /* partitions; one is dropped when all in it is older than journal_s */
 
 static const struct pg_statement LAST_NUMBERS = {"last_numbers",
                                                  "select shard, last_number from shards"};

@@ -5,8 +5,7 @@
 #include "consumers/inventory/stock.h"
 #include "runtime/json.h"
 
-#define RECEIPTS_MAX 3000 /* of a request: with their records well below a document of the ledger  \
-                           */
+#define RECEIPTS_MAX 3000 /* of a request: well below a document of the ledger */
 #define RECEIPT_QUANTITY_MAX INT64_C(1000000000)
 
 struct receipt {

@@ -108,14 +108,9 @@ static enum err_kind find_shadow(struct replay *replay, struct err *err)
 static enum err_kind read_dropped(struct replay *replay, struct err *err)
 {
     const struct log_reader *reader = &replay->shadow.reader;
-    struct asides strangers;
-    enum err_kind kind;
 
-    asides_init(&strangers);
-    kind = dropped_read(&replay->live.dropped, &strangers, reader->brokers, replay->fold->part,
+    return dropped_read(&replay->live.dropped, NULL, reader->brokers, replay->fold->part,
                         reader->partitions, replay->ids, err);
-    asides_clear(&strangers);
-    return kind;
 }
 
 static enum err_kind read_live(struct replay *replay, bool *has_tables, struct err *err)

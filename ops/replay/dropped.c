@@ -29,22 +29,22 @@ static void take_letter(struct reading *reading, const struct ops_acted *event)
     struct view topic_text, key;
     enum topic topic;
     int64_t partition, offset, number;
+    struct asides *out;
 
     if (json_parse(&before, event->before, &reading->arena, NULL) != ERR_OK)
         return;
     topic_text = json_read_text(&reader, before, "topic", 1, 128);
-    key = json_read_text(&reader, before, "key", 0, 255);
     partition = json_read_int64(&reader, before, "partition", 0, INT32_MAX);
     offset = json_read_int64(&reader, before, "offset", 0, INT64_MAX - 1);
     number = json_read_int64(&reader, before, "number", 0, INT64_MAX);
+    key = number > 0 ? json_read_text(&reader, before, "key", 1, 255) : VIEW_LITERAL("");
     if (reader.failed) /* it was told before numbers were */
         return;
     topic = topic_from_name(arena_view(&reading->arena, topic_text).data);
-    if (topic != TOPIC_NONE && number > 0)
-        asides_add(reading->inputs, topic, (int32_t)partition, (uint64_t)number, key, true);
-    else if (topic != TOPIC_NONE)
-        asides_add(reading->strangers, topic, (int32_t)partition, dropped_stranger(offset), key,
-                   true);
+    out = number > 0 ? reading->inputs : reading->strangers;
+    if (topic != TOPIC_NONE && out != NULL)
+        asides_add(out, topic, (int32_t)partition,
+                   number > 0 ? (uint64_t)number : dropped_stranger(offset), key, true);
 }
 
 static bool each_record(void *context, const rd_kafka_message_t *message)

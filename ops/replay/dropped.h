@@ -6,6 +6,7 @@
 #include "ops/replay/shadow.h"
 
 /** Add to inputs what was dropped of a part's numbered inputs, to strangers what had no number.
+ *  Either may be NULL.
  *  Errors  ERR_RETRY: the broker is silent */
 enum err_kind dropped_read(struct asides *inputs, struct asides *strangers, const char *brokers,
                            const char *part, int32_t partitions, const struct schema_ids *ids,

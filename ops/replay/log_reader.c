@@ -157,6 +157,17 @@ enum err_kind log_reader_aim_at_time(struct log_reader *reader, int64_t time_ms,
     return kind;
 }
 
+void log_reader_aim_at(struct log_reader *reader, const struct log_reader *position)
+{
+    for (size_t i = 0; i < reader->place_count; i++) {
+        struct log_place *place = &reader->places[i];
+        const struct log_place *stand = log_reader_place(position, place->topic, place->partition);
+
+        place->until_offset = stand != NULL && stand->next_offset > 0 ? stand->next_offset : 0;
+        place->may_begin_late = true;
+    }
+}
+
 enum err_kind log_reader_open_since(struct log_reader *reader, const struct log_reader *position,
                                     enum topic topic, int64_t since_ms, struct err *err)
 {
@@ -165,14 +176,10 @@ enum err_kind log_reader_open_since(struct log_reader *reader, const struct log_
 
     if (kind == ERR_OK)
         kind = log_reader_aim_at_time(reader, since_ms, err);
-    for (size_t i = 0; kind == ERR_OK && i < reader->place_count; i++) {
-        struct log_place *place = &reader->places[i];
-        const struct log_place *stand = log_reader_place(position, topic, place->partition);
-
-        log_place_start(place, place->until_offset, 0, true); /* there, whatever its number is */
-        place->until_offset = stand != NULL && stand->next_offset > 0 ? stand->next_offset : 0;
-        place->may_begin_late = true;
-    }
+    for (size_t i = 0; kind == ERR_OK && i < reader->place_count; i++)
+        log_place_start(&reader->places[i], reader->places[i].until_offset, 0, true);
+    if (kind == ERR_OK)
+        log_reader_aim_at(reader, position);
     return kind;
 }
 

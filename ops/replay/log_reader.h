@@ -68,6 +68,9 @@ enum err_kind log_reader_aim_at_ends(struct log_reader *reader, struct err *err)
 /** The same to the first record at or after time_ms, where that is before the end. */
 enum err_kind log_reader_aim_at_time(struct log_reader *reader, int64_t time_ms, struct err *err);
 
+/** The same to where another reader stands; the first number may be any. */
+void log_reader_aim_at(struct log_reader *reader, const struct log_reader *position);
+
 /** Records that are still to be read: those between positions and ends. */
 int64_t log_reader_left(const struct log_reader *reader);
 bool log_reader_is_there(const struct log_reader *reader);

@@ -42,39 +42,25 @@ static enum err_kind pass_by(void *context, struct log_place *place,
     return ERR_OK;
 }
 
-static void aim(struct log_reader *reader, const struct log_reader *position)
-{
-    for (size_t i = 0; i < reader->place_count; i++) {
-        struct log_place *place = &reader->places[i];
-        const struct log_place *stand = log_reader_place(position, place->topic, place->partition);
-
-        place->until_offset = stand != NULL && stand->next_offset > 0 ? stand->next_offset : 0;
-        place->may_begin_late = true;
-    }
-}
-
 enum err_kind strangers_read(struct strangers *out, const struct log_reader *position,
                              const char *part, const enum topic *inputs, size_t input_count,
                              const struct schema_ids *ids, struct err *err)
 {
     struct search search = {.out = out};
-    struct asides numbered;
     struct log_reader reader;
     enum err_kind kind =
         log_reader_open(&reader, position->brokers, inputs, input_count, position->partitions, err);
 
     asides_init(&search.dropped);
-    asides_init(&numbered);
     reader.on_stranger = keep;
     reader.stranger_context = &search;
-    aim(&reader, position);
+    log_reader_aim_at(&reader, position);
     if (kind == ERR_OK)
-        kind = dropped_read(&numbered, &search.dropped, position->brokers, part,
-                            position->partitions, ids, err);
+        kind = dropped_read(NULL, &search.dropped, position->brokers, part, position->partitions,
+                            ids, err);
     if (kind == ERR_OK)
         kind = log_reader_run(&reader, pass_by, NULL, err);
     log_reader_close(&reader);
-    asides_clear(&numbered);
     asides_clear(&search.dropped);
     return kind;
 }

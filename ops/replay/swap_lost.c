@@ -1,6 +1,5 @@
 #include "ops/replay/swap_lost.h"
 
-#include "ops/replay/strangers.h"
 #include "ops/replay/sweep.h"
 #include "runtime/clock.h"
 #include "runtime/kafka.h"
