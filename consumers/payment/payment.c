@@ -64,7 +64,7 @@ static struct payment_part *part_of(struct unit *unit)
 struct occasion {
     struct view order_id;
     enum saga_trigger trigger;
-    const struct event *cause;            /* of what is published; may be NULL */
+    const struct event *cause;            /* of what is published; NULL only with an answer */
     const struct provider_answer *answer; /* NULL: an event */
 };
 
@@ -171,7 +171,8 @@ static void carry_out(struct unit *unit, struct payment *payment,
         payment->cancelled_by = VIEW_LITERAL("");
         payment->asked_at_us = unit_now_us(unit);
         payment->call_changed = true;
-    } else if (occasion->trigger == TRIGGER_ORDER_CANCELLED && next->owed != CALL_NONE) {
+    } else if (occasion->answer == NULL && occasion->trigger == TRIGGER_ORDER_CANCELLED &&
+               next->owed != CALL_NONE) {
         payment->cancelled_by = occasion->cause->envelope->id;
         payment->call_changed = true;
     }

@@ -230,10 +230,12 @@ static void note_row(struct compare *compare, int table, const struct row *live,
     compare->tables[table].differing++;
     if (compare->differing++ >= COMPARE_EXAMPLES)
         return;
-    write_row(&left, table, live != NULL ? live->thing : shadow->thing);
-    write_row(&right, table, shadow != NULL ? shadow->thing : live->thing);
-    rest[0] = buf_view(&left);
-    rest[1] = buf_view(&right);
+    if (live != NULL)
+        write_row(&left, table, live->thing);
+    if (shadow != NULL)
+        write_row(&right, table, shadow->thing);
+    rest[0] = buf_view(live != NULL ? &left : &right);
+    rest[1] = buf_view(shadow != NULL ? &right : &left);
     for (int field = 0; field < TALLY_UNITS; field++) {
         struct view name = next_field(&rest[0], &values[0]);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 int planted_null(const int *number);
+int planted_null_for_another(const int *number, int want);
 void *planted_leak(size_t size, int want);
 size_t planted_size(const char *text);
 void planted_cancel(void);
@@ -18,7 +19,18 @@ int planted_null(const int *number)
     return 0;
 }
 
-/* clang-analyzer-unix.Malloc */
+static int read_number(const int *number)
+{
+    return *number;
+}
+
+/* -Wanalyzer-null-dereference */
+int planted_null_for_another(const int *number, int want)
+{
+    return read_number(want ? number : NULL);
+}
+
+/* clang-analyzer-unix.Malloc -Wanalyzer-malloc-leak */
 void *planted_leak(size_t size, int want)
 {
     void *memory = malloc(size);
