@@ -65,7 +65,8 @@ def test_the_mail_sink_keeps_mails_and_misbehaves_when_told(stack):
     import smtplib
 
     host, _, port = stack.settings["TRADEWIND_SMTP"].removeprefix("smtp://").rpartition(":")
-    text = "Message-ID: <probe@shop>\r\nX-Order-Id: probe\r\nSubject: hello\r\n\r\nhello\r\n"
+    subject = "=?utf-8?B?4oKsIDU=?=\r\n for Zoe"  # encoded and folded
+    text = f"Message-ID: <probe@shop>\r\nX-Order-Id: probe\r\nSubject: {subject}\r\n\r\nhello\r\n"
     with smtplib.SMTP(host, int(port)) as client:
         client.sendmail("shop@example.test", ["a@example.test"], text)
         stack.mail_behaviour("refuse")
@@ -73,7 +74,8 @@ def test_the_mail_sink_keeps_mails_and_misbehaves_when_told(stack):
             client.sendmail("shop@example.test", ["a@example.test"], text)
 
     assert stack.mails(order="probe")["count"] == 1
-    assert stack.mails(order="probe")["mails"][0]["message_id"] == "<probe@shop>"
+    mail = stack.mails(order="probe")["mails"][0]
+    assert (mail["message_id"], mail["subject"]) == ("<probe@shop>", "\u20ac 5 for Zoe")
 
 
 def test_a_second_stack_on_the_same_ports_is_refused_and_changes_nothing(stack, tmp_path):
