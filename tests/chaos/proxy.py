@@ -118,8 +118,8 @@ def hang_up(writer, with_reset):
             writer.transport.abort()
         else:
             writer.close()
-    except OSError:
-        pass  # it has gone by itself
+    except (OSError, ValueError):
+        pass  # it has gone by itself; then its socket's number is no number
 
 
 async def main(words):
