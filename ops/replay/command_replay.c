@@ -76,13 +76,6 @@ static enum err_kind open_all(struct replay *replay, struct err *err)
     return kind;
 }
 
-static enum err_kind load_shadow(struct shadow *shadow, struct err *err)
-{
-    enum err_kind kind = shadow_load(shadow, err);
-
-    return kind == ERR_OK ? sweep_take_back(shadow, err) : kind;
-}
-
 /* Make the shadow or find the one that was begun. */
 static enum err_kind find_shadow(struct replay *replay, struct err *err)
 {
@@ -99,7 +92,7 @@ static enum err_kind find_shadow(struct replay *replay, struct err *err)
     if (kind != ERR_OK)
         return kind;
     if (exists && !(replay->options.fresh && replay->options.dry_run))
-        return load_shadow(shadow, err);
+        return sweep_take_back(shadow, err);
     if (replay->options.undo)
         return err_set(err, ERR_REJECT, "there is no swap of %s to be undone", replay->fold->part);
     return replay->options.dry_run ? ERR_OK : shadow_make(shadow, err);

@@ -226,6 +226,7 @@ static size_t assign(struct log_reader *reader)
     for (size_t i = 0; i < reader->place_count; i++) {
         struct log_place *place = &reader->places[i];
 
+        place->at_end = false;
         place->done = is_there(place);
         if (place->done) {
             abreast_at_end(&reader->abreast, i);
@@ -339,6 +340,7 @@ static enum err_kind place_ends(struct run *run, struct log_place *place, struct
     abreast_at_end(&run->reader->abreast, (size_t)(place - run->reader->places));
     if (place->receiver.gap && place->until_offset >= 0)
         return hole(place, err);
+    place->at_end = true;
     if (place->until_offset < 0 && place->receiver.high_water < place->until_number)
         return ERR_OK; /* it is still to come */
     place->done = true;
@@ -415,7 +417,8 @@ static enum err_kind check_silence(const struct run *run, int64_t now_ms, struct
     for (size_t i = 0; i < run->reader->place_count; i++) {
         const struct log_place *place = &run->reader->places[i];
 
-        if (!place->done && place->until_offset < 0 && now_ms - run->heard_ms > BEHIND_MS)
+        if (!place->done && place->at_end && place->until_offset < 0 &&
+            now_ms - run->heard_ms > BEHIND_MS)
             return place->receiver.gap ? hole(place, err) : behind(place, err);
     }
     if (now_ms - run->heard_ms <= SILENCE_MS)

@@ -21,6 +21,7 @@ struct log_place {
     int64_t until_offset;  /* exclusive; -1: not by offset */
     uint64_t until_number; /* inclusive, used when until_offset is -1 */
     bool done;
+    bool at_end;      /* the broker has nothing behind what this run has read, or had */
     uint64_t highest; /* number seen in this run, for what is said of a gap */
 };
 

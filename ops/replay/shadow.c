@@ -45,7 +45,9 @@ static const struct pg_statement POSITION_READ = {
     "replay_position_read",
     "select topic, partition, next_offset, high_water, fresh from replay_position"};
 static const struct pg_statement ASIDE_READ = {
-    "replay_aside_read", "select topic, partition, number, key, by_live, reason from replay_aside"};
+    "replay_aside_read",
+    "select topic, partition, number, key, by_live from replay_aside a where not (" SHADOW_SWEPT(
+        "") ")"};
 
 /* --- Opening ---------------------------------------------------------------------------------- */
 

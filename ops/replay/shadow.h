@@ -13,6 +13,13 @@
 #define SHADOW_NEW "replay_shadow" /* what is being rebuilt */
 #define SHADOW_OLD "replay_old"    /* what a swap has put away */
 
+#define SHADOW_UNDECIDED "undecided"
+/* SQL: a row of the schema's replay_aside (as a) is what a sweep has set aside, or came for its key
+ * since. schema: "" or with a dot behind it. */
+#define SHADOW_SWEPT(schema)                                                                       \
+    "not a.by_live and exists (select from " schema                                                \
+    "replay_aside u where u.key = a.key and u.reason = '" SHADOW_UNDECIDED "')"
+
 /* A record that is not folded. */
 struct aside {
     enum topic topic;
@@ -87,8 +94,8 @@ enum err_kind shadow_begin(struct shadow *shadow, struct err *err);
 void shadow_made_by(const struct shadow *shadow, char out[SHADOW_MADE_BY_SIZE]);
 /** Drop a schema with all that is in it. */
 enum err_kind shadow_drop(struct shadow *shadow, const char *schema, struct err *err);
-/** Read position and what is set aside. ERR_REJECT: it was made by other scripts or for another
- * number of partitions. */
+/** Read position and what is set aside, but for what a sweep did: sweep_take_back is next.
+ * ERR_REJECT: it was made by other scripts or for another number of partitions. */
 enum err_kind shadow_load(struct shadow *shadow, struct err *err);
 
 /** Move it to where its reader's places shall end. */
@@ -96,10 +103,11 @@ enum err_kind shadow_move(struct shadow *shadow, struct err *err);
 
 /** Store what was taken in. move: with the position. */
 enum err_kind shadow_flush(struct shadow *shadow, bool move, struct err *err);
-/** The next flush begins with dropping all that the shadow has of these keys. Borrows them till
- * then.
- */
+/** The next flush begins with dropping all that the shadow has of these keys, but what cannot be
+ * read. Borrows them till then. */
 void shadow_forget_keys(struct shadow *shadow, const struct view *keys, size_t count);
+/** What was taken in since the last flush is not stored. */
+void shadow_drop_batch(struct shadow *shadow);
 
 /* A record that is set aside, whole: it may become a dead letter of a part whose database was lost.
  */

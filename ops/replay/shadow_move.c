@@ -21,7 +21,8 @@ static const struct pg_statement ASIDE_WRITE = {
     "  $6::bytea[], $7::bytea[], $8::bigint[], $9::text[], $10::text[], $11::bool[])"
     " on conflict do nothing"};
 static const struct pg_statement ASIDE_FORGET = {
-    "replay_aside_forget", "delete from replay_aside where key = any($1::bytea[]) and by_live"};
+    "replay_aside_forget",
+    "delete from replay_aside a where key = any($1::bytea[]) and (by_live or " SHADOW_SWEPT("") ")"};
 static const struct pg_statement WAITING_FORGET = {
     "replay_waiting_forget", "delete from replay_waiting where key = any($1::text[])"};
 static const struct pg_statement BEGIN = {"begin", "begin"};
@@ -182,6 +183,14 @@ void shadow_forget_keys(struct shadow *shadow, const struct view *keys, size_t c
     shadow->forgotten_count = count;
 }
 
+void shadow_drop_batch(struct shadow *shadow)
+{
+    fold_batch_start(&shadow->batch);
+    shadow_start_asides(shadow);
+    shadow->forgotten_count = 0;
+    shadow->batch_bytes = 0;
+}
+
 static void queue_forgotten(struct shadow *shadow)
 {
     struct pg_column *keys = &shadow->scratch[0], *texts = &shadow->scratch[1];
@@ -201,7 +210,6 @@ static void queue_forgotten(struct shadow *shadow)
     pg_queue(shadow->pg, &WAITING_FORGET, &args);
     for (size_t i = 0; i < shadow->fold->table_count; i++)
         pg_queue(shadow->pg, &shadow->forget[i], &args);
-    shadow->forgotten_count = 0;
 }
 
 /* The answer to the batch that was sent. */
@@ -232,9 +240,7 @@ static void send_batch(struct shadow *shadow, bool move)
     pg_queue(shadow->pg, &COMMIT, NULL);
     pg_sync(shadow->pg);
     shadow->is_sent = true;
-    fold_batch_start(&shadow->batch);
-    shadow_start_asides(shadow);
-    shadow->batch_bytes = 0;
+    shadow_drop_batch(shadow);
 }
 
 enum err_kind shadow_flush(struct shadow *shadow, bool move, struct err *err)

@@ -152,6 +152,7 @@ enum err_kind swap_tables(struct shadow *shadow, struct live *live, const struct
                           struct swap_result *result, struct err *err)
 {
     enum err_kind kind = ERR_RETRY;
+    bool is_whole = true;
 
     /* Somebody reads a table for long, or vacuum has it: let go, so that the part goes on, and try
      * again. */
@@ -161,10 +162,10 @@ enum err_kind swap_tables(struct shadow *shadow, struct live *live, const struct
             struct err why = *err;
 
             pg_rollback(live->pg);
-            sweep_take_back(shadow, err); /* or the next replay does */
+            is_whole = sweep_take_back(shadow, err) == ERR_OK; /* or the next replay does */
             *err = why;
         }
-        if (pg_is_lost(live->pg))
+        if (!is_whole || pg_is_lost(live->pg))
             break;
     }
     return kind;

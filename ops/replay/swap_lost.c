@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #define JOURNAL_ROWS 2000
-#define UNDECIDED "undecided"
 
 /* Migrations, shards and the journal's partitions, as the part makes them when it starts. */
 static enum err_kind make_tables(struct lost *lost, struct err *err)
@@ -69,7 +68,7 @@ static const struct pg_statement DEAD_LETTERS = {
     "  record_time_ms, reason, error, attempts, copied)"
     " select a.topic, a.partition, a.record_offset, a.number, a.key, a.headers, a.value,"
     "  a.record_time_ms, coalesce(o.reason, a.reason), coalesce(o.error, a.error),"
-    "  coalesce(o.attempts, 1), coalesce(o.copied, a.reason = '" UNDECIDED "')"
+    "  coalesce(o.attempts, 1), coalesce(o.copied, a.reason = '" SHADOW_UNDECIDED "')"
     " from " SHADOW_NEW ".replay_aside a left join old o"
     "  on a.by_live and o.topic = a.topic and o.partition = a.partition and o.number = a.number"
     " where not a.by_live or o.id is not null"

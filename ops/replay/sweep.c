@@ -4,15 +4,8 @@
 
 #include <stdlib.h>
 
-#define UNDECIDED "undecided"
-
-/* With those that came for their keys meanwhile. */
-#define SET_ASIDE(schema)                                                                          \
-    schema "replay_aside a where not by_live and exists"                                           \
-           " (select from " schema "replay_aside u where u.key = a.key and u.reason = '" UNDECIDED \
-           "')"
-static const struct pg_statement TAKE_BACK = {"sweep_take_back",
-                                              "delete from " SET_ASIDE("") " returning key"};
+static const struct pg_statement SWEPT = {"sweep_swept",
+                                          "select key from replay_aside a where " SHADOW_SWEPT("")};
 
 /* --- Setting aside ---------------------------------------------------------------------------- */
 
@@ -83,7 +76,7 @@ static void set_aside(struct sweep *sweep, struct shadow *shadow, const struct o
                                                  .headers = event->headers,
                                                  .value = event->value,
                                                  .time_ms = event->stored_ms,
-                                                 .reason = UNDECIDED,
+                                                 .reason = SHADOW_UNDECIDED,
                                                  .error = "its outcome is not in the topics"});
         sweep->undecided++;
     }
@@ -319,14 +312,14 @@ static enum err_kind forget_wrong(const struct sweep *sweep, const struct live *
 /* They go from the shadow's own table: it stays with the rows that are put away, in which those
  * inputs are. */
 #define HAND_OVER(schema)                                                                          \
-    "with taken as (delete from " SET_ASIDE(                                                       \
+    "with taken as (delete from " schema ".replay_aside a where " SHADOW_SWEPT(                    \
         schema ".") " returning *)"                                                                \
                     " insert into dead_letters (topic, partition, record_offset, number, key, "    \
                     "headers, value,"                                                              \
                     "  record_time_ms, reason, error, copied)"                                     \
                     " select topic, partition, record_offset, number, key, headers, value, "       \
                     "record_time_ms, reason,"                                                      \
-                    "  error, reason = '" UNDECIDED                                                \
+                    "  error, reason = '" SHADOW_UNDECIDED                                         \
                     "' from taken order by record_time_ms, topic, partition, number"
 
 enum err_kind sweep_hand_over(const struct sweep *sweep, const struct shadow *shadow,
@@ -334,7 +327,7 @@ enum err_kind sweep_hand_over(const struct sweep *sweep, const struct shadow *sh
 {
     enum err_kind kind = forget_wrong(sweep, live, err);
 
-    if (kind != ERR_OK || sweep->undecided == 0)
+    if (kind != ERR_OK)
         return kind;
     return pg_script(live->pg,
                      strcmp(shadow->schema, SHADOW_NEW) == 0 ? HAND_OVER(SHADOW_NEW)
@@ -348,14 +341,19 @@ enum err_kind sweep_take_back(struct shadow *shadow, struct err *err)
     struct pg_rows rows;
     struct view *keys;
     size_t count = 0;
-    enum err_kind kind = pg_run(shadow->pg, &TAKE_BACK, NULL, &rows, err);
+    enum err_kind kind;
 
+    shadow_drop_batch(shadow);
+    kind = shadow_load(shadow, err);
+    if (kind == ERR_OK)
+        kind = pg_run(shadow->pg, &SWEPT, NULL, &rows, err);
     if (kind != ERR_OK || rows.count == 0)
         return kind;
     keys = arena_array(&arena, (size_t)rows.count, sizeof *keys);
     for (int row = 0; row < rows.count; row++)
         keys[count++] = arena_view(&arena, pg_bytes(&rows, row, 0));
     count = sort_keys(keys, count);
-    kind = shadow_load(shadow, err);
-    return kind == ERR_OK ? key_events_fold_again(shadow, keys, count, err) : kind;
+    /* They are no longer aside and are folded in one transaction: who dies before it takes them back
+     * again. */
+    return key_events_fold_again(shadow, keys, count, err);
 }

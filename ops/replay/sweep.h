@@ -31,7 +31,8 @@ enum err_kind sweep_hidden(struct sweep *out, struct shadow *shadow, struct live
 enum err_kind sweep_hand_over(const struct sweep *sweep, const struct shadow *shadow,
                               const struct live *live, struct err *err);
 
-/** A swap that set aside and did not come to its end: put all of that back into the shadow. */
+/** Load the shadow as it is stored, and put back into it what a swap that did not come to its end
+ * has set aside. When that fails, nothing has changed: only this may come next. */
 enum err_kind sweep_take_back(struct shadow *shadow, struct err *err);
 
 #endif

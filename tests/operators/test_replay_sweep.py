@@ -1,10 +1,12 @@
 """The sweep of a swap beside a state that was intact: what wrong rows have hidden from the part is decided again when the
 rebuilt ones are in their place, and nothing else is."""
 
+import os
 import subprocess
 import threading
+from contextlib import contextmanager
 
-from replays import equal, replay
+from replays import equal, program, refused, replay
 
 
 def authorized(stack, shop, mug):
@@ -13,6 +15,25 @@ def authorized(stack, shop, mug):
     found = f"SELECT 1 FROM payment_events WHERE order_id = '{order}' AND state = 2"
     stack.wait_until(lambda: stack.sql("payment", found), what="the payment being authorized")
     return order
+
+
+@contextmanager
+def held_shards(stack, part):
+    """Somebody is in the way of a swap."""
+    held = "BEGIN; SELECT 1 FROM shards FOR UPDATE; SELECT pg_sleep(600)"
+    lock = "SELECT 1 FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowShareLock' AND relation = 'shards'::regclass AND pid <> pg_backend_pid()"
+    process = subprocess.Popen(["psql", "-Xqc", held, stack.database_uri(part)], stdout=subprocess.DEVNULL)
+    try:
+        stack.wait_until(lambda: stack.sql(part, lock), what="the lock")
+        yield
+    finally:
+        stack.sql(part, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
+        process.wait()
+
+
+def set_aside_in_shadow(stack, part):
+    made = stack.sql(part, "SELECT 1 FROM pg_tables WHERE schemaname = 'replay_shadow' AND tablename = 'replay_aside'")
+    return made and stack.sql(part, "SELECT 1 FROM replay_shadow.replay_aside WHERE reason = 'undecided'")
 
 
 def cancelled_unseen(stack, shop):
@@ -102,17 +123,29 @@ def test_nothing_is_decided_again_beside_a_state_that_is_right(clean, shop):
         equal(clean, part)
 
 
+def test_a_swap_that_was_killed_hides_nothing_whatever_fails_behind_it(clean, shop):
+    """It has set an input aside; the next replay begins with putting it back, and dies over that."""
+    order = cancelled_unseen(clean, shop)
+    with held_shards(clean, "payment"):
+        words = [program(), "replay", "payment", "--swap"]
+        process = subprocess.Popen(words, env={**os.environ, **clean.settings}, stderr=subprocess.DEVNULL)
+        clean.wait_until(lambda: set_aside_in_shadow(clean, "payment"), what="the input being set aside")
+        process.kill()
+        process.wait()
+
+    refused(clean, "payment", code=3, settings={"TRADEWIND_KAFKA": "127.0.0.1:1"})
+    assert replay(clean, "payment", "--swap")["undecided"] == 1
+
+    shop.wait_for(order, "closed")
+    assert shop.booked(order) == [("authorize", "done"), ("void", "done")]
+    equal(clean, "payment")
+
+
 def test_a_swap_that_did_not_come_about_leaves_the_shadow_as_it_was(clean, shop):
     order = cancelled_unseen(clean, shop)
     found = replay(clean, "payment", "--compare", code=1)["differences"]
-    held = "BEGIN; SELECT 1 FROM shards FOR UPDATE; SELECT pg_sleep(600)"  # somebody is in the way
-    process = subprocess.Popen(["psql", "-Xqc", held, clean.database_uri("payment")], stdout=subprocess.DEVNULL)
-    try:
-        clean.wait_until(lambda: clean.sql("payment", "SELECT 1 FROM pg_locks WHERE locktype = 'relation' AND mode = 'RowShareLock' AND relation = 'shards'::regclass AND pid <> pg_backend_pid()"), what="the lock")
+    with held_shards(clean, "payment"):
         assert clean.run_tradewind("replay", "payment", "--swap").returncode == 3
-    finally:
-        clean.sql("payment", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()")
-        process.wait()
 
     assert clean.sql("payment", f"SELECT 1 FROM dead_letters WHERE convert_from(key, 'UTF8') = '{order}'") == []
     assert replay(clean, "payment", "--compare", code=1)["differences"] == found
