@@ -35,6 +35,7 @@ struct relay {
     int64_t heard_ms;     /* the broker's last acknowledgement */
     int64_t fenced_at_ms; /* see kafka_judge_fence */
     int64_t journal_at_ms, second_at_ms, minute_at_ms, read_back_at_ms;
+    int32_t turn;      /* the shard whose journal is read next */
     uint64_t *numbers; /* scratch, one a shard */
     uint64_t *known_published;
     int64_t *offsets;

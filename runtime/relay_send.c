@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define READ_BYTES (256u * 1024u)
+#define LOOK_MS 1000 /* the group, control records and a wish to stop wait as long at most */
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
@@ -157,37 +158,54 @@ static void skip_gone(struct relay *relay, int32_t shard, uint64_t wanted, uint6
     pthread_mutex_unlock(&relay->lock);
 }
 
-/* Send what one shard's journal has and the worker did not offer in order. */
-static enum err_kind fill_shard(struct relay *relay, int32_t shard, struct err *err)
+/* One reading of what a shard's journal has and the worker did not offer in order. *sent: there may
+ * be more; not when all is sent, the producer is full, or a doubt came up. */
+static enum err_kind fill_shard(struct relay *relay, int32_t shard, bool *sent, struct err *err)
 {
-    for (;;) {
-        struct journal_reading reading = {.relay = relay};
-        uint64_t last, after;
-        enum err_kind kind;
+    struct journal_reading reading = {.relay = relay};
+    uint64_t last;
+    enum err_kind kind;
 
-        pthread_mutex_lock(&relay->lock);
-        last = relay->shards[shard].journal_last;
-        reading.wanted = relay->shards[shard].owned && relay->in_flight < DELIVERY_IN_FLIGHT_MAX
-                             ? sender_wants(&relay->shards[shard].sender, last)
-                             : 0;
-        pthread_mutex_unlock(&relay->lock);
-        if (reading.wanted == 0)
-            return ERR_OK;
-        kind = relay->options.store->read(relay->options.store->self, shard, reading.wanted,
-                                          READ_BYTES, send_from_journal, &reading, err);
+    *sent = false;
+    pthread_mutex_lock(&relay->lock);
+    last = relay->shards[shard].journal_last;
+    reading.wanted = relay->shards[shard].owned && relay->in_flight < DELIVERY_IN_FLIGHT_MAX
+                         ? sender_wants(&relay->shards[shard].sender, last)
+                         : 0;
+    pthread_mutex_unlock(&relay->lock);
+    if (reading.wanted == 0)
+        return ERR_OK;
+    kind = relay->options.store->read(relay->options.store->self, shard, reading.wanted, READ_BYTES,
+                                      send_from_journal, &reading, err);
+    if (kind != ERR_OK)
+        return kind;
+    if (reading.first == 0)
+        skip_gone(relay, shard, reading.wanted, last + 1);
+    else if (reading.first > reading.wanted)
+        skip_gone(relay, shard, reading.wanted, reading.first);
+    pthread_mutex_lock(&relay->lock);
+    *sent = relay->shards[shard].sender.last_sent >= reading.wanted;
+    pthread_mutex_unlock(&relay->lock);
+    rd_kafka_poll(relay->producer, 0);
+    return ERR_OK;
+}
+
+/* In turn, so that none waits for another's end; the next look goes on where this one ends. */
+static enum err_kind fill_shards(struct relay *relay, struct err *err)
+{
+    int64_t until_ms = clock_monotonic_ms() + LOOK_MS;
+    int32_t idle = 0; /* shards in a row that had nothing to send */
+
+    while (idle < relay_shard_count(relay) && clock_monotonic_ms() < until_ms) {
+        bool sent;
+        enum err_kind kind = fill_shard(relay, relay->turn, &sent, err);
+
         if (kind != ERR_OK)
             return kind;
-        if (reading.first == 0)
-            skip_gone(relay, shard, reading.wanted, last + 1);
-        else if (reading.first > reading.wanted)
-            skip_gone(relay, shard, reading.wanted, reading.first);
-        pthread_mutex_lock(&relay->lock);
-        after = relay->shards[shard].sender.last_sent;
-        pthread_mutex_unlock(&relay->lock);
-        if (after < reading.wanted)
-            return ERR_OK; /* the producer is full, or a doubt came up */
-        rd_kafka_poll(relay->producer, 0);
+        idle = sent ? 0 : idle + 1;
+        relay->turn = (relay->turn + 1) % relay_shard_count(relay);
     }
+    return ERR_OK;
 }
 
 void relay_look_into_journal(struct relay *relay)
@@ -209,8 +227,8 @@ void relay_look_into_journal(struct relay *relay)
         pthread_mutex_unlock(&relay->lock);
         metric_set(&relay_waiting, unpublished);
     }
-    for (int32_t i = 0; i < relay_shard_count(relay) && kind == ERR_OK; i++)
-        kind = fill_shard(relay, i, &err);
+    if (kind == ERR_OK)
+        kind = fill_shards(relay, &err);
     if (kind != ERR_OK)
         LOG_WARN("relay_journal", "the journal cannot be read: trying again", log_err(&err));
 }

@@ -245,43 +245,30 @@ enum err_kind chain_load(struct ledger *ledger, struct mongo *mongo,
 
 /* --- Records for the relay ------------------------------------------------------------------ */
 
-struct record_search {
-    int32_t shard;
-    uint64_t next;
-    size_t left_bytes;
-    struct arena arena;
+struct record_reading {
     void (*each)(void *context, const struct journal_record *record);
     void *context;
+    struct arena arena;
 };
 
-static enum err_kind pick_records(void *context, const bson_t *document, struct err *err)
+static enum err_kind read_records(void *context, const bson_t *document, struct err *err)
 {
-    struct record_search *search = context;
+    struct record_reading *reading = context;
     struct batch batch;
     enum err_kind kind;
 
-    if (search->left_bytes == 0)
-        return ERR_OK;
-    arena_reset(&search->arena);
-    kind = batch_read(&batch, document, &search->arena, err);
-    for (size_t i = 0; kind == ERR_OK && i < batch.record_count && search->left_bytes > 0; i++) {
-        const struct journal_record *record = &batch.records[i];
-        size_t bytes = record->key.size + record->headers.size + record->value.size;
-
-        if (record->shard != search->shard || record->number < search->next)
-            continue;
-        search->each(search->context, record);
-        search->next = record->number + 1;
-        search->left_bytes -= bytes < search->left_bytes ? bytes : search->left_bytes;
-    }
+    arena_reset(&reading->arena);
+    kind = batch_read(&batch, document, &reading->arena, err);
+    for (size_t i = 0; kind == ERR_OK && i < batch.record_count; i++)
+        reading->each(reading->context, &batch.records[i]);
     return kind;
 }
 
 /* Whether the last document of a full collection has given out the number: then it, or one before
  * it, holds the record. (One that is not full is what a late writer left behind: it holds nothing.)
  */
-static enum err_kind reaches(struct mongo *mongo, uint64_t first,
-                             const struct record_search *search, bool *out, struct err *err)
+static enum err_kind reaches(struct mongo *mongo, uint64_t first, int32_t shard, uint64_t number,
+                             bool *out, struct err *err)
 {
     AUTO(arena_clear) struct arena arena = {0};
     AUTO(bson_destroy) bson_t *last = NULL;
@@ -296,19 +283,17 @@ static enum err_kind reaches(struct mongo *mongo, uint64_t first,
     if (kind != ERR_OK || last == NULL)
         return kind;
     kind = batch_read(&batch, last, &arena, err);
-    if (kind == ERR_OK && search->shard < batch.standing.partitions)
-        *out = batch.standing.last_numbers[search->shard] >= search->next;
+    if (kind == ERR_OK && shard < batch.standing.partitions)
+        *out = batch.standing.last_numbers[shard] >= number;
     return kind;
 }
 
-enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t from,
-                                 size_t max_bytes,
+enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t number,
                                  void (*each)(void *context, const struct journal_record *record),
                                  void *context, struct err *err)
 {
     AUTO(mongo_names_free) char **names = NULL;
-    struct record_search search = {
-        .shard = shard, .next = from, .left_bytes = max_bytes, .each = each, .context = context};
+    struct record_reading reading = {.each = each, .context = context};
     size_t low = 0, high;
     uint64_t first = 0;
     enum err_kind kind = mongo_collections(mongo, LEDGER_PREFIX, &names, &high, err);
@@ -322,7 +307,7 @@ enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t fr
 
         if (!ledger_collection_first(names[middle], &first))
             return err_set(err, ERR_STOP, "%s is no collection of the ledger", names[middle]);
-        kind = reaches(mongo, first, &search, &found, err);
+        kind = reaches(mongo, first, shard, number, &found, err);
         if (found)
             high = middle;
         else
@@ -331,9 +316,9 @@ enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t fr
     if (kind == ERR_OK && ledger_collection_first(names[low], &first)) {
         if (first == 0)
             first = 1;
-        kind = read_collection(mongo, &first, pick_records, &search, err);
+        kind = read_collection(mongo, &first, read_records, &reading, err);
     }
-    arena_clear(&search.arena);
+    arena_clear(&reading.arena);
     return kind;
 }
 

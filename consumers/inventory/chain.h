@@ -70,11 +70,12 @@ enum err_kind chain_visit_parts(const struct snapshot_visitor *visitor, struct s
                                 struct err *err);
 
 /**
- * Records of one shard from a number on, as in struct store; nothing when it is trimmed already.
+ * All records of the collection with that number of the shard, or with its first number behind it
+ * when that one is trimmed: of all shards, each shard's in the order of their numbers, as views
+ * until each returns. Nothing when there are none.
  * Errors  ERR_RETRY: unreachable. ERR_STOP: what lies there is no document of the chain
  */
-enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t from,
-                                 size_t max_bytes,
+enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t number,
                                  void (*each)(void *context, const struct journal_record *record),
                                  void *context, struct err *err);
 

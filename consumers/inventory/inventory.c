@@ -52,6 +52,7 @@ static enum err_kind open_store(struct host *host, struct store *out, struct err
         .partitions = host_partitions(host) + 1, /* one more shard: what operators do */
         .journal_s = setting_integer("TRADEWIND_JOURNAL_SECONDS"),
         .belief_ms = LEDGER_BELIEF_MS,
+        .recent_bytes = LEDGER_RECENT_BYTES,
     };
     enum err_kind kind = ledger_store_open(out, &options, err);
 

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Records kept for the relay. What it misses here costs it a scan of a collection. */
+/* Records kept for the relay; LEDGER_RECENT_BYTES of what is not published. What it misses there it
+ * reads from the chain, whose collections hold a few MiB. */
 #define RECENT_BYTES (4u << 20)
-#define RECENT_BYTES_UNPUBLISHED (64u << 20)
+#define WAITING_BYTES (32u << 20)
 #define TAKE_OVER_TRIES 5
 
 /* --- The worker's side ---------------------------------------------------------------------- */
@@ -349,6 +350,7 @@ static void store_close(void *self)
     snapshotter_stop(store->snapshotter);
     ledger_free(store->ledger);
     recent_clear(&store->recent);
+    recent_clear(&store->waiting);
     mongo_close(store->worker);
     mongo_close(store->relay);
     mongo_close(store->probe);
@@ -409,8 +411,10 @@ enum err_kind ledger_store_open(struct store *out, const struct ledger_store_opt
     for (size_t i = 0; i < partitions; i++)
         store->published_offsets[i] = -1;
     choose_run(store->run);
-    recent_init(&store->recent, options->partitions, store->published, RECENT_BYTES,
-                RECENT_BYTES_UNPUBLISHED);
+    recent_init(&store->recent, options->partitions, store->published,
+                RECENT_BYTES < options->recent_bytes ? RECENT_BYTES : options->recent_bytes,
+                options->recent_bytes);
+    recent_init(&store->waiting, options->partitions, store->published, 0, WAITING_BYTES);
     pthread_mutex_init(&store->lock, NULL);
     kind = connect_store(store, options->uri, err);
     if (kind != ERR_OK) {

@@ -21,13 +21,17 @@ struct ledger_store;
  * it writes on, and the replay finds its number taken. */
 #define LEDGER_WAIT_MS 20000
 
+/* Of records that are not published yet, so much stays in memory for the relay. */
+#define LEDGER_RECENT_BYTES (64u << 20)
+
 struct ledger_store_options {
     const char *uri;      /* mongodb://host:port/database */
     const char *instance; /* "inventory-1" */
     const char *warehouse;
     int32_t partitions;
-    int64_t journal_s; /* how long what was published stays */
-    int64_t belief_ms; /* LEDGER_BELIEF_MS, but for tests */
+    int64_t journal_s;   /* how long what was published stays */
+    int64_t belief_ms;   /* LEDGER_BELIEF_MS, but for tests */
+    size_t recent_bytes; /* LEDGER_RECENT_BYTES, but for tests */
 };
 
 /**

@@ -35,6 +35,7 @@ void ledger_store_drop(struct ledger_store *store)
     pthread_mutex_lock(&store->lock);
     store->ledger = NULL;
     recent_forget(&store->recent);
+    recent_forget(&store->waiting);
     pthread_mutex_unlock(&store->lock);
     ledger_free(ledger);
 }

@@ -45,14 +45,15 @@ enum err_kind ledger_store_note_published(void *self, const uint64_t *numbers,
 }
 
 /* Copies, because each() may wait for others while the worker waits for the lock. */
-static size_t copy_recent(struct ledger_store *store, int32_t shard, uint64_t from,
-                          size_t max_bytes, struct journal_record **out, struct arena *arena)
+static size_t copy_recent(struct ledger_store *store, struct recent *recent, int32_t shard,
+                          uint64_t from, size_t max_bytes, struct journal_record **out,
+                          struct arena *arena)
 {
     const struct recent_record *first, *record;
     size_t count = 0, bytes = 0, i = 0;
 
     pthread_mutex_lock(&store->lock);
-    first = recent_find(&store->recent, shard, from);
+    first = recent_find(recent, shard, from);
     for (record = first; record != NULL && bytes < max_bytes;
          record = record->next_in_shard, count++)
         bytes += record->record.key.size + record->record.headers.size + record->record.value.size;
@@ -69,16 +70,49 @@ static size_t copy_recent(struct ledger_store *store, int32_t shard, uint64_t fr
     return count;
 }
 
+/* What the relay asks the chain for. */
+struct chain_reading {
+    struct ledger_store *store;
+    int32_t shard;
+    uint64_t next;
+    size_t left_bytes;
+    void (*each)(void *context, const struct journal_record *record);
+    void *context;
+};
+
+/* A collection is read whole: what it holds of other shards waits for their turns, and so does what
+ * is too much for this one. */
+static void take_record(void *context, const struct journal_record *record)
+{
+    struct chain_reading *reading = context;
+    struct ledger_store *store = reading->store;
+    size_t bytes = record->key.size + record->headers.size + record->value.size;
+
+    pthread_mutex_lock(&store->lock);
+    if (record->number > store->published[record->shard])
+        recent_add(&store->waiting, record);
+    pthread_mutex_unlock(&store->lock);
+    if (record->shard != reading->shard || record->number < reading->next ||
+        reading->left_bytes == 0)
+        return;
+    reading->each(reading->context, record);
+    reading->next = record->number + 1;
+    reading->left_bytes -= bytes < reading->left_bytes ? bytes : reading->left_bytes;
+}
+
 enum err_kind ledger_store_read(void *self, int32_t shard, uint64_t from, size_t max_bytes,
                                 void (*each)(void *context, const struct journal_record *record),
                                 void *context, struct err *err)
 {
     struct ledger_store *store = self;
     AUTO(arena_clear) struct arena arena = {0};
+    struct chain_reading reading = {store, shard, from, max_bytes, each, context};
     struct journal_record *records;
     uint64_t last;
-    size_t count = copy_recent(store, shard, from, max_bytes, &records, &arena);
+    size_t count = copy_recent(store, &store->recent, shard, from, max_bytes, &records, &arena);
 
+    if (count == 0)
+        count = copy_recent(store, &store->waiting, shard, from, max_bytes, &records, &arena);
     for (size_t i = 0; i < count; i++)
         each(context, &records[i]);
     pthread_mutex_lock(&store->lock);
@@ -86,7 +120,7 @@ enum err_kind ledger_store_read(void *self, int32_t shard, uint64_t from, size_t
     pthread_mutex_unlock(&store->lock);
     if (count > 0 || from > last)
         return ERR_OK;
-    return chain_read_records(store->relay, shard, from, max_bytes, each, context, err);
+    return chain_read_records(store->relay, shard, from, take_record, &reading, err);
 }
 
 /* Only the writer trims: it knows what is published. */
@@ -99,6 +133,7 @@ enum err_kind ledger_store_maintain(void *self, struct err *err)
     bool leads;
 
     pthread_mutex_lock(&store->lock);
+    recent_forget(&store->waiting);
     leads = store->ledger != NULL && store->epoch != 0 && store->ledger->epoch == store->epoch;
     memcpy(published, store->published, bytes);
     pthread_mutex_unlock(&store->lock);

@@ -30,6 +30,31 @@ Test(ledger, what_was_committed_is_there_for_who_comes_next, .fini = drop_all)
     second.close(second.self);
 }
 
+static uint64_t read_from(struct store *store, int32_t shard, uint64_t from, size_t max_bytes)
+{
+    struct err err = {0};
+
+    cr_assert_eq(store->read(store->self, shard, from, max_bytes, keep_number, &from, &err), ERR_OK,
+                 "%s", err.text);
+    return from;
+}
+
+/* A collection of the chain is read whole for one record: what else it holds is kept. */
+Test(ledger, a_relay_that_is_far_behind_reads_the_chain_once_for_all_shards, .fini = drop_all)
+{
+    struct store store = open_store_that_keeps_nothing();
+    struct mark mark = take_over(&store);
+
+    for (int i = 0; i < 6; i++)
+        mark = commit_receipt_in(&store, mark, (char[]){'r', (char)('0' + i), '\0'}, 1 + i % 2);
+    cr_expect_eq(read_from(&store, 1, 1, 1), 2, "no more than was asked for");
+    drop_all();
+
+    cr_expect_eq(read_from(&store, 1, 2, 1000), 4);
+    cr_expect_eq(read_from(&store, 2, 1, 1000), 4);
+    store.close(store.self);
+}
+
 Test(ledger, whoever_was_taken_over_writes_nothing_any_more, .fini = drop_all)
 {
     struct store first = open_store("inventory-1", LEDGER_BELIEF_MS),

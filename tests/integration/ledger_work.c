@@ -23,19 +23,30 @@ const char *uri(void)
     return text;
 }
 
-struct store open_store(const char *instance, int64_t belief_ms)
+static struct store open_with(const char *instance, int64_t belief_ms, size_t recent_bytes)
 {
     const struct ledger_store_options options = {.uri = uri(),
                                                  .instance = instance,
                                                  .warehouse = "main",
                                                  .partitions = P,
                                                  .journal_s = 3600,
-                                                 .belief_ms = belief_ms};
+                                                 .belief_ms = belief_ms,
+                                                 .recent_bytes = recent_bytes};
     struct store store;
     struct err err = {0};
 
     cr_assert_eq(ledger_store_open(&store, &options, &err), ERR_OK, "%s", err.text);
     return store;
+}
+
+struct store open_store(const char *instance, int64_t belief_ms)
+{
+    return open_with(instance, belief_ms, LEDGER_RECENT_BYTES);
+}
+
+struct store open_store_that_keeps_nothing(void)
+{
+    return open_with("inventory-1", LEDGER_BELIEF_MS, 0);
 }
 
 struct mark take_over(struct store *store)
@@ -66,12 +77,13 @@ void drop_all(void)
         mongo_drop(mongo, names[i], NULL);
 }
 
-enum err_kind begin(struct store *store, struct work *work, struct mark mark, struct err *err)
+static enum err_kind begin_in(struct store *store, struct work *work, struct mark mark,
+                              int32_t shard, struct err *err)
 {
     bool fenced = false;
     enum err_kind kind;
 
-    *work = (struct work){.mark = mark, .shard = 1};
+    *work = (struct work){.mark = mark, .shard = shard};
     work->commit = (struct commit){.marks = &work->mark,
                                    .mark_count = 1,
                                    .shards = &work->shard,
@@ -86,6 +98,11 @@ enum err_kind begin(struct store *store, struct work *work, struct mark mark, st
     return kind;
 }
 
+enum err_kind begin(struct store *store, struct work *work, struct mark mark, struct err *err)
+{
+    return begin_in(store, work, mark, 1, err);
+}
+
 void receive(struct store *store, struct work *work, const char *id)
 {
     const struct entry entry = {
@@ -94,7 +111,7 @@ void receive(struct store *store, struct work *work, const char *id)
 
     work->item = (struct stock_item){.sku = V("X"), .quantity = 1};
     cr_assert_eq(ledger_store_enter(store->self, &entry, &err), ERR_OK, "%s", err.text);
-    work->record = (struct journal_record){.shard = 1,
+    work->record = (struct journal_record){.shard = work->shard,
                                            .number = ++work->last_number,
                                            .key = V("X"),
                                            .headers = V("headers"),
@@ -107,10 +124,15 @@ void receive(struct store *store, struct work *work, const char *id)
 
 struct mark commit_receipt(struct store *store, struct mark mark, const char *id)
 {
+    return commit_receipt_in(store, mark, id, 1);
+}
+
+struct mark commit_receipt_in(struct store *store, struct mark mark, const char *id, int32_t shard)
+{
     struct work work;
     struct err err = {0};
 
-    cr_assert_eq(begin(store, &work, mark, &err), ERR_OK, "%s", err.text);
+    cr_assert_eq(begin_in(store, &work, mark, shard, &err), ERR_OK, "%s", err.text);
     receive(store, &work, id);
     cr_assert_eq(store->commit(store->self, &work.commit, &err), ERR_OK, "%s", err.text);
     mark = work.mark;

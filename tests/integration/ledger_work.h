@@ -16,9 +16,11 @@ void drop_all(void);
 
 /** gives a store. */
 struct store open_store(const char *instance, int64_t belief_ms);
+/** One whose relay has to read the chain for every record. */
+struct store open_store_that_keeps_nothing(void);
 struct mark take_over(struct store *store);
 
-/* A unit of work as the host makes one: a receipt, its record in shard 1, the mark moved. */
+/* A unit of work as the host makes one: a receipt, its record in a shard (1), the mark moved. */
 struct work {
     struct arena arena;
     struct commit commit;
@@ -32,6 +34,7 @@ struct work {
 enum err_kind begin(struct store *store, struct work *work, struct mark mark, struct err *err);
 void receive(struct store *store, struct work *work, const char *id);
 struct mark commit_receipt(struct store *store, struct mark mark, const char *id);
+struct mark commit_receipt_in(struct store *store, struct mark mark, const char *id, int32_t shard);
 /** Units of the one SKU. */
 int64_t on_hand(const struct store *store);
 /** For store.read: context is the next number, each record has to have it. */
