@@ -38,7 +38,7 @@ struct ledger_store {
 
     pthread_mutex_t lock;
     struct recent recent;
-    struct recent waiting; /* what the relay found in the chain and no shard's turn has come for */
+    struct recent waiting;  /* what the relay found in the chain and no shard's turn has come for */
     uint64_t *last_numbers; /* arrays of one element a shard: what the relay may know */
     uint64_t *published;
     int64_t *published_offsets;
