@@ -22,7 +22,8 @@ static const struct pg_statement ASIDE_WRITE = {
     " on conflict do nothing"};
 static const struct pg_statement ASIDE_FORGET = {
     "replay_aside_forget",
-    "delete from replay_aside a where key = any($1::bytea[]) and (by_live or " SHADOW_SWEPT("") ")"};
+    "delete from replay_aside a where key = any($1::bytea[]) and (by_live or " SHADOW_SWEPT(
+        "") ")"};
 static const struct pg_statement WAITING_FORGET = {
     "replay_waiting_forget", "delete from replay_waiting where key = any($1::text[])"};
 static const struct pg_statement BEGIN = {"begin", "begin"};

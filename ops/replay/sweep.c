@@ -353,7 +353,7 @@ enum err_kind sweep_take_back(struct shadow *shadow, struct err *err)
     for (int row = 0; row < rows.count; row++)
         keys[count++] = arena_view(&arena, pg_bytes(&rows, row, 0));
     count = sort_keys(keys, count);
-    /* They are no longer aside and are folded in one transaction: who dies before it takes them back
-     * again. */
+    /* They are no longer aside and are folded in one transaction: who dies before it takes them
+     * back again. */
     return key_events_fold_again(shadow, keys, count, err);
 }

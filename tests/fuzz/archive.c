@@ -7,6 +7,7 @@
  * A manifest that is accepted comes back the same when it is written again; a file is read to its
  * end, each record with as many headers as it says. */
 #include "ops/archive/archive.h"
+
 #include "tests/fuzz/fuzz.h"
 
 #include <sodium.h>

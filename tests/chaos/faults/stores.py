@@ -52,4 +52,7 @@ def restore(stack, part, backup):
 
 
 def rebuilt(stack, part):
-    return stack.run_tradewind("replay", part, "--swap").returncode == 0
+    done = stack.run_tradewind("replay", part, "--swap")
+    if done.returncode != 0:
+        print(f"          {part} is not rebuilt yet: {done.stderr.strip().rpartition(chr(10))[2]}", flush=True)
+    return done.returncode == 0
