@@ -133,7 +133,7 @@ enum err_kind ledger_store_maintain(void *self, struct err *err)
     bool leads;
 
     pthread_mutex_lock(&store->lock);
-    recent_forget(&store->waiting);
+    recent_forget(&store->waiting); /* a backlog that is gone holds no memory */
     leads = store->ledger != NULL && store->epoch != 0 && store->ledger->epoch == store->epoch;
     memcpy(published, store->published, bytes);
     pthread_mutex_unlock(&store->lock);
