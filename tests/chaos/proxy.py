@@ -84,7 +84,7 @@ class Route:
                 data = await self.travel(data, is_request, both)
                 writer.write(data)
                 await writer.drain()
-        except OSError:
+        except (OSError, RuntimeError):  # uvloop says the second of a connection that was closed here
             hang_up(writer, True)
         else:
             writer.close()
