@@ -209,7 +209,7 @@ static bool read_place(struct log_reader *reader, struct log_witness *witnesses,
     buf_append_view(&topic, line_next_text(&line));
     if (!is_place || !line_next_int64(&line, &partition) || !line_next_int64(&line, &next_offset) ||
         !line_next_int64(&line, &high_water) || !line_next_int64(&line, &fresh) ||
-        partition != (int32_t)partition || next_offset < 0 || high_water < 0)
+        partition != (int32_t)partition || next_offset < -1 || high_water < 0)
         return false;
     witness = line_next_text(&line);
     place = log_reader_place(reader, topic_from_name(buf_cstr(&topic)), (int32_t)partition);
