@@ -74,7 +74,13 @@ def partition_of(stack, record):
 
 
 def own(records):
-    return [r for r in records if headers_of(r).get("ce_id", "").startswith(f"orders/{r.partition()}/")]
+    """Those that have a number; rubbish that lies beside them may look like it."""
+    return [r for r in records if is_own(r.partition(), headers_of(r))]
+
+
+def is_own(partition, headers):
+    number = headers.get("ce_sequence", "")
+    return number.isdigit() and headers.get("ce_id") == f"orders/{partition}/{int(number)}"
 
 
 def not_beside(record, other):
