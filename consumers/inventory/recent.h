@@ -1,6 +1,6 @@
-/* The newest records of the part's own topic, for the relay: what is not in here it reads from the
- * chain, a whole collection for a few records of one shard. So what is not published yet stays
- * longer, in larger bounds. The oldest leave first. The caller locks. */
+/* Records of the part's own topic that the relay may ask for: the newest, and what it found in the
+ * chain, which it reads a whole collection at a time. What is not published yet stays longer, in
+ * larger bounds. The oldest leave first. The caller locks. */
 #ifndef TRADEWIND_INVENTORY_RECENT_H
 #define TRADEWIND_INVENTORY_RECENT_H
 

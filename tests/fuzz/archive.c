@@ -59,7 +59,7 @@ static void fuzz_manifest(struct view text)
 
 /* --- A file ----------------------------------------------------------------------------------- */
 
-/* A file of one block is written, and without the block is the head. */
+/* A file without records is a head. */
 static size_t write_head(void)
 {
     struct container_writer writer = {0};
