@@ -86,6 +86,32 @@ void log_place_start(struct log_place *place, int64_t next_offset, uint64_t high
     place->highest = high_water;
 }
 
+void log_place_put(struct buf *line, const struct log_place *place)
+{
+    line_text(line, view_str(topic_name(place->topic)));
+    line_int64(line, place->partition);
+    line_int64(line, place->next_offset);
+    line_int64(line, (int64_t)place->high_water);
+    line_int64(line, place->fresh);
+}
+
+struct log_place *log_place_take(struct log_reader *reader, struct view *line)
+{
+    AUTO(buf_clear) struct buf topic = {0};
+    int64_t partition, next_offset, high_water, fresh;
+    struct log_place *place;
+
+    buf_append_view(&topic, line_next_text(line));
+    if (!line_next_int64(line, &partition) || !line_next_int64(line, &next_offset) ||
+        !line_next_int64(line, &high_water) || !line_next_int64(line, &fresh) ||
+        partition != (int32_t)partition || next_offset < -1 || high_water < 0)
+        return NULL;
+    place = log_reader_place(reader, topic_from_name(buf_cstr(&topic)), (int32_t)partition);
+    if (place != NULL)
+        log_place_start(place, next_offset, (uint64_t)high_water, fresh != 0);
+    return place;
+}
+
 /* --- Ends ------------------------------------------------------------------------------------- */
 
 static rd_kafka_topic_partition_list_t *all_places(const struct log_reader *reader, int64_t offset)
@@ -108,7 +134,7 @@ static enum err_kind take_ends(struct log_reader *reader,
         struct log_place *place =
             log_reader_place(reader, topic_from_name(found->topic), found->partition);
 
-        if (found->offset < 0)
+        if (place == NULL || found->offset < 0)
             return err_set(err,
                            found->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
                                    found->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
@@ -150,7 +176,8 @@ enum err_kind log_reader_aim_at_time(struct log_reader *reader, int64_t time_ms,
                                                    list->elems[i].partition);
 
         /* Negative: no record is that late, and the end stands. */
-        if (list->elems[i].offset >= 0 && list->elems[i].offset < place->until_offset)
+        if (place != NULL && list->elems[i].offset >= 0 &&
+            list->elems[i].offset < place->until_offset)
             place->until_offset = list->elems[i].offset;
     }
     rd_kafka_topic_partition_list_destroy(list);

@@ -7,6 +7,7 @@
 #include "ops/record.h"
 #include "ops/replay/abreast.h"
 #include "runtime/delivery.h"
+#include "runtime/lines.h"
 
 struct log_place {
     enum topic topic;
@@ -62,6 +63,12 @@ struct log_place *log_reader_place(const struct log_reader *reader, enum topic t
                                    int32_t partition);
 /** Start over from what is stored. */
 void log_place_start(struct log_place *place, int64_t next_offset, uint64_t high_water, bool fresh);
+
+/** Where a place stands, as fields of a line. */
+void log_place_put(struct buf *line, const struct log_place *place);
+/** Take them from the front of a line and start that place there.
+ *  NULL: they do not say where one of the reader's places stands */
+struct log_place *log_place_take(struct log_reader *reader, struct view *line);
 
 /** Set each place's end to the end of its partition now.
  *  Errors  ERR_RETRY: the broker does not answer; ERR_REJECT: a topic is not there */

@@ -179,6 +179,8 @@ static enum err_kind make(struct shadow *shadow, struct snapshot_reader *snapsho
     if (kind == ERR_OK)
         kind = load_rows(&loading, snapshot, err);
     if (kind == ERR_OK)
+        kind = snapshot_is_read(snapshot, err);
+    if (kind == ERR_OK)
         kind = shadow_flush(shadow, true, err); /* the position, and the commit */
     if (kind != ERR_OK)
         pg_rollback(shadow->pg);

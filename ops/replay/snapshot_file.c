@@ -59,14 +59,8 @@ static enum err_kind put_head(struct snapshot_writer *writer, const struct snaps
     line_int64(line, reader->partitions);
     kind = put_line(writer, err);
     for (size_t i = 0; kind == ERR_OK && i < reader->place_count; i++) {
-        const struct log_place *place = &reader->places[i];
-
         line_text(line, VIEW_LITERAL(PLACE));
-        line_text(line, view_str(topic_name(place->topic)));
-        line_int64(line, place->partition);
-        line_int64(line, place->next_offset);
-        line_int64(line, (int64_t)place->high_water);
-        line_int64(line, place->fresh);
+        log_place_put(line, &reader->places[i]);
         line_text(line, view_str(witnesses[i].hex));
         kind = put_line(writer, err);
     }
@@ -200,23 +194,13 @@ static enum err_kind check_head(struct snapshot_reader *snapshot, const struct s
 
 static bool read_place(struct log_reader *reader, struct log_witness *witnesses, struct view line)
 {
-    AUTO(buf_clear) struct buf topic = {0};
-    int64_t partition, next_offset, high_water, fresh;
-    struct log_place *place;
     bool is_place = view_equals(line_next_text(&line), PLACE);
-    struct view witness;
+    const struct log_place *place = is_place ? log_place_take(reader, &line) : NULL;
+    struct view witness = line_next_text(&line);
 
-    buf_append_view(&topic, line_next_text(&line));
-    if (!is_place || !line_next_int64(&line, &partition) || !line_next_int64(&line, &next_offset) ||
-        !line_next_int64(&line, &high_water) || !line_next_int64(&line, &fresh) ||
-        partition != (int32_t)partition || next_offset < -1 || high_water < 0)
-        return false;
-    witness = line_next_text(&line);
-    place = log_reader_place(reader, topic_from_name(buf_cstr(&topic)), (int32_t)partition);
     if (place == NULL || witness.size >= sizeof witnesses->hex)
         return false;
     memcpy(witnesses[place - reader->places].hex, witness.data, witness.size);
-    log_place_start(place, next_offset, (uint64_t)high_water, fresh != 0);
     return true;
 }
 
@@ -269,6 +253,14 @@ bool snapshot_next(struct snapshot_reader *snapshot, struct view *line)
     snapshot->line[size - 1] = '\0'; /* each ends with a newline, as the sum tells */
     *line = view_of(snapshot->line, (size_t)size - 1);
     return true;
+}
+
+enum err_kind snapshot_is_read(const struct snapshot_reader *snapshot, struct err *err)
+{
+    if (ftello(snapshot->file) == snapshot->end)
+        return ERR_OK;
+    return err_set(err, ERR_STOP, "%s could be read once, and not again to its end",
+                   snapshot->path);
 }
 
 void snapshot_close(struct snapshot_reader *snapshot)

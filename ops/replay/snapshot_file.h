@@ -67,8 +67,11 @@ struct snapshot_reader {
 enum err_kind snapshot_open(struct snapshot_reader *snapshot, const char *path,
                             const struct snapshot_of *of, struct log_reader *reader,
                             struct err *err);
-/** The next line of the state, a view until the next call; false: there is none. */
+/** The next line of the state, a view until the next call; false: there is none, or it cannot be
+ * read. */
 bool snapshot_next(struct snapshot_reader *snapshot, struct view *line);
+/** To be asked behind the last line. ERR_STOP: there was more of it when it was opened. */
+enum err_kind snapshot_is_read(const struct snapshot_reader *snapshot, struct err *err);
 /** ERR_REJECT: a line that says nothing. */
 enum err_kind snapshot_refuse(const struct snapshot_reader *snapshot, struct view line,
                               struct err *err);

@@ -94,6 +94,8 @@ enum err_kind stock_snapshot_load(struct stock_shadow *shadow, const char *path,
         kind = snapshot_refuse(&snapshot, line, err);
     while (kind == ERR_OK && !dry && snapshot_next(&snapshot, &line))
         kind = load_lines(&into, &snapshot, line, err);
+    if (kind == ERR_OK && !dry)
+        kind = snapshot_is_read(&snapshot, err);
     snapshot_close(&snapshot);
     shadow->is_moved = kind == ERR_OK && !dry;
     return kind;

@@ -42,13 +42,7 @@ static enum err_kind write_valid(struct writing *writing, const struct log_reade
     struct buf *lines = &text;
 
     for (size_t i = 0; i < reader->place_count; i++) {
-        const struct log_place *place = &reader->places[i];
-
-        line_text(lines, view_str(topic_name(place->topic)));
-        line_int64(lines, place->partition);
-        line_int64(lines, place->next_offset);
-        line_int64(lines, (int64_t)place->high_water);
-        line_int64(lines, place->fresh);
+        log_place_put(lines, &reader->places[i]);
         line_end(lines);
     }
     BSON_APPEND_UTF8(document, "_id", VALID);
@@ -132,18 +126,10 @@ struct reading {
     int64_t parts;
 };
 
-static void not_a_number(struct reading *reading)
+static void says_nothing(struct reading *reading, const char *what, struct view line)
 {
-    bson_fail(&reading->reader, "a line of it has something else where a number belongs");
-}
-
-static int64_t next_number(struct reading *reading, struct view *line)
-{
-    int64_t number = 0;
-
-    if (!line_next_int64(line, &number))
-        not_a_number(reading);
-    return number;
+    bson_fail(&reading->reader, "a line of its %s says nothing: %.40s", what,
+              arena_view(reading->lines.arena, line).data);
 }
 
 /* A part has one field beside its _id: what kind its lines are. */
@@ -165,7 +151,7 @@ static enum err_kind read_part(void *context, const bson_t *document, struct err
         rest = bson_read_text(&reading->reader, document, what, LINES_MAX);
         while (reading->reader.kind == ERR_OK && lines_next(&rest, &line))
             if (!tally_lines_read(&reading->lines, what, line))
-                not_a_number(reading);
+                says_nothing(reading, what, line);
     }
     return reading->reader.kind;
 }
@@ -176,15 +162,10 @@ static void read_position(struct reading *reading, struct log_reader *reader,
     struct view rest = bson_read_text(&reading->reader, document, "position", LINES_MAX), line;
 
     while (reading->reader.kind == ERR_OK && lines_next(&rest, &line)) {
-        struct view topic = arena_view(reading->lines.arena, line_next_text(&line));
-        int32_t partition = (int32_t)next_number(reading, &line);
-        struct log_place *place = log_reader_place(reader, topic_from_name(topic.data), partition);
-        int64_t next_offset = next_number(reading, &line);
-        uint64_t high_water = (uint64_t)next_number(reading, &line);
-        bool fresh = next_number(reading, &line) != 0;
+        struct view fields = line;
 
-        if (place != NULL)
-            log_place_start(place, next_offset, high_water, fresh);
+        if (log_place_take(reader, &fields) == NULL)
+            says_nothing(reading, "position", line);
     }
 }
 

@@ -121,22 +121,36 @@ struct reading {
     bool is_good;
 };
 
-static int64_t next_number(struct reading *reading)
+static int64_t next_number(struct reading *reading, int64_t lowest, int64_t highest)
 {
-    int64_t number = 0;
+    int64_t number;
+    bool is_good =
+        line_next_int64(&reading->rest, &number) && lowest <= number && number <= highest;
 
-    reading->is_good = line_next_int64(&reading->rest, &number) && reading->is_good;
-    return number;
+    reading->is_good = is_good && reading->is_good;
+    return is_good ? number : lowest;
+}
+
+/* Sums may be any: what cannot be shows up where two tallies are compared. */
+static int64_t next_sum(struct reading *reading)
+{
+    return next_number(reading, INT64_MIN, INT64_MAX);
+}
+
+static uint64_t next_count(struct reading *reading)
+{
+    return (uint64_t)next_number(reading, 0, INT64_MAX);
 }
 
 static struct tally_event read_event(struct reading *reading)
 {
-    struct tally_event event = {.type = (enum event_type)next_number(reading)};
+    struct tally_event event = {
+        .type = (enum event_type)next_number(reading, EVENT_NONE, EVENT_COUNT - 1)};
 
-    event.partition = (int32_t)next_number(reading);
-    event.number = (uint64_t)next_number(reading);
-    event.offset = next_number(reading);
-    event.time_us = next_number(reading);
+    event.partition = (int32_t)next_number(reading, 0, INT32_MAX);
+    event.number = next_count(reading);
+    event.offset = next_sum(reading);
+    event.time_us = next_sum(reading);
     return event;
 }
 
@@ -145,9 +159,17 @@ static void read_sku(struct reading *reading)
     struct tally_sku *sku = tally_sku(reading->into->tally, line_next_text(&reading->rest));
 
     for (int i = 0; i < TALLY_UNITS; i++) {
-        sku->units[i] = next_number(reading);
+        sku->units[i] = next_sum(reading);
         sku->by[i] = read_event(reading);
     }
+}
+
+static enum saga_inventory_state read_state(struct reading *reading)
+{
+    int state = (int)next_number(reading, SAGA_STATE_NONE, SAGA_STATE_MAX - 1);
+
+    reading->is_good = reading->is_good && saga_state_exists(PART_INVENTORY, state);
+    return (enum saga_inventory_state)state;
 }
 
 static void read_order(struct reading *reading)
@@ -156,15 +178,16 @@ static void read_order(struct reading *reading)
     struct stock_item *items;
     size_t count = 0;
 
-    order->state = (enum saga_inventory_state)next_number(reading);
-    order->cause = (uint64_t)next_number(reading);
-    order->asked = (uint64_t)next_number(reading);
-    order->closed = (enum order_outcome)next_number(reading);
+    order->state = read_state(reading);
+    order->cause = next_count(reading);
+    order->asked = next_count(reading);
+    order->closed =
+        (enum order_outcome)next_number(reading, ORDER_OUTCOME_UNKNOWN, ORDER_OUTCOME_CANCELLED);
     order->by = read_event(reading);
     items = arena_array(reading->into->arena, line_count(reading->rest) / 2 + 1, sizeof *items);
     while (reading->rest.size > 0 && reading->is_good) {
         items[count].sku = line_next_text(&reading->rest);
-        items[count++].quantity = next_number(reading);
+        items[count++].quantity = next_sum(reading);
     }
     tally_set_items(order, items, count);
 }
@@ -174,8 +197,8 @@ static void read_receipt(struct reading *reading)
     struct tally_receipt receipt = {.id = line_next_text(&reading->rest)};
 
     receipt.sku = line_next_text(&reading->rest);
-    receipt.quantity = next_number(reading);
-    receipt.time_us = next_number(reading);
+    receipt.quantity = next_sum(reading);
+    receipt.time_us = next_sum(reading);
     receipt.by = read_event(reading);
     tally_receive(reading->into->tally, &receipt);
 }
@@ -186,7 +209,8 @@ static void read_aside(struct reading *reading)
 
     about->aside_keys =
         mem_grow(about->aside_keys, about->aside_count + 1, sizeof *about->aside_keys);
-    about->aside_keys[about->aside_count++] = arena_view(reading->into->arena, reading->rest);
+    about->aside_keys[about->aside_count++] =
+        arena_view(reading->into->arena, line_next_text(&reading->rest));
 }
 
 static const struct {
@@ -215,5 +239,5 @@ bool tally_lines_read(struct tally_lines *lines, const char *what, struct view l
 
     if (reading.is_good)
         KINDS[kind_of(what)].read(&reading);
-    return reading.is_good;
+    return reading.is_good && reading.rest.size == 0;
 }
