@@ -33,8 +33,8 @@ static void orders_row(struct audit *audit, const struct pg_rows *rows, int row)
     if (order == NULL)
         return;
     order->orders_row.exists = true;
-    order->orders_row.state = (int8_t)pg_int(rows, row, 2);
-    order->orders_row.reason = (uint8_t)pg_int(rows, row, 3);
+    order->orders_row.state = (int16_t)pg_int(rows, row, 2);
+    order->orders_row.reason = (int16_t)pg_int(rows, row, 3);
     order->orders_row.total_minor = pg_int(rows, row, 4);
     if (order->created_us == 0)
         order->created_us = pg_int(rows, row, 5);

@@ -15,9 +15,9 @@
 #include "saga/saga.h"
 
 #define WORLD_ID_SIZE 28
-#define WORLD_MAILS 3                              /* confirmation, cancellation, refund */
-#define WORLD_WORDS (PART_COUNT - 1 + WORLD_MAILS) /* one for each part, email one for each mail   \
-                                                    */
+#define WORLD_MAILS 3 /* confirmation, cancellation, refund */
+/* One for each part, email one for each mail. */
+#define WORLD_WORDS (PART_COUNT - 1 + WORLD_MAILS)
 
 /* Units of SKUs without their names: the sum of hash(SKU) x quantity. Equal sets have equal sums,
  * in whatever order their lines come. */
@@ -68,8 +68,7 @@ struct world_order {
     uint8_t standing; /* enum audit_standing */
     struct {
         bool exists;
-        int8_t state;
-        uint8_t reason;
+        int16_t state, reason; /* as they are kept, also when they are none */
         int64_t total_minor;
     } orders_row;
     uint32_t payment_rows;

@@ -203,8 +203,7 @@ const char *saga_part_meaning(enum saga_part part)
 
 const char *saga_state_name(enum saga_part part, int state)
 {
-    assert(saga_state_exists(part, state));
-    return states[part][state].word.name;
+    return saga_state_exists(part, state) ? states[part][state].word.name : "unknown";
 }
 
 const char *saga_state_meaning(enum saga_part part, int state)

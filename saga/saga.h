@@ -149,7 +149,8 @@ const char *saga_guard_question(enum saga_guard guard);
 enum saga_action saga_action_undo(enum saga_action action);
 
 /* Names are snake_case, stable, and safe to store; events keep their own (`order.created`). The
- * guard `always` and the action `nothing` have empty names: there is nothing to say. */
+ * guard `always` and the action `nothing` have empty names: there is nothing to say. A number that
+ * is no state's is `unknown`: rows hold numbers, and a row may be wrong. */
 const char *saga_part_name(enum saga_part part);
 const char *saga_state_name(enum saga_part part, int state);
 const char *saga_trigger_name(enum saga_trigger trigger);

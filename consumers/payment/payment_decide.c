@@ -9,7 +9,7 @@ const char *payment_call_name(enum payment_call call)
         [CALL_VOID] = "void", [CALL_REFUND] = "refund",
     };
 
-    return names[call];
+    return call < CALL_COUNT ? names[call] : "unknown";
 }
 
 enum saga_payment_state payment_state(const struct payment_memory *memory)

@@ -161,7 +161,8 @@ static bool is_stuck(const struct stuck *stuck, const struct waiting *waiting)
 
     if (stuck->longer_us >= 0)
         return waited_us >= stuck->longer_us;
-    return is_late || waited_us > stuck->usual_us[waiting->progress.state];
+    return is_late || !saga_state_exists(PART_ORDERS, (int)waiting->progress.state) ||
+           waited_us > stuck->usual_us[waiting->progress.state];
 }
 
 static void put_waiting(struct stuck *stuck, const struct waiting *waiting)

@@ -31,7 +31,7 @@ def violated(stack):
 
 # Invariant, database, what makes it lie about an order, and what takes that back.
 LIES = [
-    ("orders.kept", "orders", "update order_states set state = {} where id = '{order}'", 2, 3),
+    ("orders.kept", "orders", "update order_states set state = {} where id = '{order}'", 259, 3),
     (
         "payment.kept",
         "payment",

@@ -105,6 +105,28 @@ def test_what_comes_later_for_the_key_is_parked_and_comes_back_in_order(impossib
     assert listed(stack, "payment", "--key", order) == []
 
 
+def test_a_row_with_a_state_that_is_none_stops_its_order_alone(shop):
+    order = shop.order((shop.product(), 1))
+    shop.wait_for(order, "fulfilled")
+    stack, pid = shop.stack, shop.stack.pid("payment")
+    captured = "UPDATE payment_events SET state = {} WHERE order_id = '{}' AND state = {}"
+    history = f"SELECT state FROM payment_events WHERE order_id = '{order}' ORDER BY number DESC"
+    was = stack.sql("payment", history)[0][0]
+    stack.sql("payment", captured.format(99, order, was))
+
+    shop.cancel(order)
+    letter = stack.wait_until(lambda: listed(stack, "payment", "--key", order), what=f"the dead letter of {order}")[0]
+
+    assert letter["reason"] == "impossible" and f"payment of order {order} is unknown" in letter["error"]
+    assert shop.ask("GET", f"/payments/{order}").json()["state"] == "unknown"
+    shop.wait_for(shop.order((shop.product(), 1)), "fulfilled")
+    assert stack.pid("payment") == pid, "it has not died of it"
+    stack.sql("payment", captured.format(was, order, 99))
+    stack.tradewind("dlq", "redrive", "payment", letter["id"])
+    shop.wait_for(order, "closed")
+    assert shop.booked(order) == [("authorize", "done"), ("capture", "done"), ("refund", "done")]
+
+
 def two(rows):
     return rows if len(rows) == 2 else None
 

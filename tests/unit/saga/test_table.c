@@ -237,6 +237,9 @@ Test(saga, has_no_step_for_what_it_does_not_know)
     cr_expect_null(saga_step(PART_INVENTORY, INVENTORY_NONE, TRIGGER_STOCK_RECEIVED, GUARD_ALWAYS));
     cr_expect_eq(saga_part_from_name("warehouse"), PART_NONE);
     cr_expect_eq(saga_state_from_name(PART_FRAUD, "asking"), -1);
+    cr_expect_str_eq(saga_state_name(PART_PAYMENT, -1), "unknown");
+    cr_expect_str_eq(saga_state_name(PART_PAYMENT, SAGA_STATE_MAX), "unknown");
+    cr_expect_str_eq(saga_state_name(PART_FRAUD, SAGA_STATE_MAX - 1), "unknown");
 }
 
 Test(saga, finds_a_row_without_a_guard_whatever_the_part_says_it_knows)
