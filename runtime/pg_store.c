@@ -44,11 +44,14 @@ static const struct pg_statement LOCK_DEAD_POSITIONS = {
     "(select d.topic, d.partition from dead_letters d where d.id = any($1::bigint[])) "
     "order by p.topic, p.partition for update of p"};
 
+/* Themselves and what lies behind them: one after the other, as no index serves an `or` of the two.
+ */
 static const struct pg_statement LOCK_DEAD = {
     "lock_dead",
-    "select id, id = any($1::bigint[]) from dead_letters where id = any($1::bigint[]) "
-    "or (number is not null and key in (select d.key from dead_letters d "
-    "where d.id = any($1::bigint[]) and d.number is not null)) order by id for update"};
+    "select id, id = any($1::bigint[]) from dead_letters where id in (select unnest($1::bigint[]) "
+    "union select b.id from dead_letters d join dead_letters b on b.key = d.key "
+    "where d.id = any($1::bigint[]) and d.number is not null and b.number is not null) "
+    "order by id for update"};
 
 static const struct pg_statement JOURNAL_APPEND = {
     "journal_append",
