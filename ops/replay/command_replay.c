@@ -92,7 +92,7 @@ static enum err_kind find_shadow(struct replay *replay, struct err *err)
     if (kind != ERR_OK)
         return kind;
     if (exists && !(replay->options.fresh && replay->options.dry_run))
-        return sweep_take_back(shadow, err);
+        return replay->options.dry_run ? shadow_load(shadow, err) : sweep_take_back(shadow, err);
     if (replay->options.undo)
         return err_set(err, ERR_REJECT, "there is no swap of %s to be undone", replay->fold->part);
     return replay->options.dry_run ? ERR_OK : shadow_make(shadow, err);

@@ -133,6 +133,8 @@ def test_a_swap_that_was_killed_hides_nothing_whatever_fails_behind_it(clean, sh
         process.kill()
         process.wait()
 
+    replay(clean, "payment", "--dry-run")
+    assert set_aside_in_shadow(clean, "payment"), "a dry run has put it back"
     refused(clean, "payment", code=3, settings={"TRADEWIND_KAFKA": "127.0.0.1:1"})
     assert replay(clean, "payment", "--swap")["undecided"] == 1
 
