@@ -8,8 +8,11 @@ import socket
 import subprocess
 import time
 import xmlrpc.client
+from pathlib import Path
 
 from .layout import StackError, find_program
+
+LIBRARY = Path(__file__).resolve().parent.parent  # where supervisord finds stacklib.restarts
 
 HEAD = """\
 # Written by docker/local/stack.
@@ -32,6 +35,9 @@ chmod=0700
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[rpcinterface:restarts]
+supervisor.rpcinterface_factory=stacklib.restarts:make
 """
 
 # startsecs=0: a part that exits early, because a server it needs is not there, is started again for ever.
@@ -142,8 +148,8 @@ class Supervisor:
 
     def start_manager(self):
         config = self.layout.etc / "supervisord.conf"
-        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-        command = ["/usr/bin/python3", find_program("supervisord", "/usr/bin/supervisord"), "-c", str(config)]
+        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(LIBRARY)}
+        command = ["/usr/bin/python3", "-B", find_program("supervisord", "/usr/bin/supervisord"), "-c", str(config)]
         done = subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True)
         if done.returncode != 0:
             raise StackError(f"supervisord does not start: {(done.stdout + done.stderr).strip()}")
