@@ -29,6 +29,7 @@ from releases import Releases  # noqa: E402
 RATE = 200  # orders a second that a release build bears on two cores while things fail
 AT_ONCE = 4  # faults that strike side by side
 PRODUCTS, SCARCE = 60, 6  # the scarce ones run out
+UNDECIDED = "select count(*) from dead_letters where reason = 'undecided'"
 REST_S = 300  # to come to rest in, when nothing fails any more
 EXAMPLES = 8
 DATABASES = tuple(part for part in faults.PARTS if part != "inventory")  # PostgreSQL's
@@ -108,14 +109,16 @@ def tell(load, stopped):
 
 
 def come_to_rest(stack):
-    """Until every order has ended and every mail is out; what has not by then is for the oracle to tell."""
+    """Until every order has ended, every mail is out, and nothing waits that a replay has left; what has not by then is
+    for the oracle to tell."""
 
     def at_rest():
         time.sleep(1)  # the tables are long, and the parts want the processor
         try:
             (open_orders,), = stack.sql("orders", "select count(*) from order_states where state not in (3, 5)")
             (owed_mails,), = stack.sql("email", "select count(*) from owed_mails")
-            return int(open_orders) + int(owed_mails) == 0
+            undecided = sum(int(stack.sql(part, UNDECIDED)[0][0]) for part in DATABASES)
+            return int(open_orders) + int(owed_mails) + undecided == 0
         except Failed:
             return False
 
@@ -150,6 +153,7 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False
     network = Network(stack, brokers, tls)
     try:
         settings = {"TRADEWIND_JOURNAL_SECONDS": growth.JOURNAL_S, **network.settings()}
+        settings["TRADEWIND_MAIL_RATE"] = max(200, 2 * rate)  # an instance's: mails come as orders do, and catch up
         settings |= releases.settings() if releases else {}
         stack.up(instances=2, settings=settings, under=preload.under())
         backups = folder / "backups"
@@ -178,7 +182,7 @@ def under_load(stack, network, strikes, orders, folder):
     """Gives the log of what was promised, and samples of what grew."""
     name = f"CHAOS{int(time.time())}"
     log = promises.Log(folder / "promises")
-    door = Door(f"127.0.0.1:{network.ports['door']}", stack.token("service", "chaos"), stack.trust())
+    door = Door(f"127.0.0.1:{network.ports['door']}", stack.token("service", "chaos", ttl=86400), stack.trust())
     load = Load(door, stock_up(stack, name, orders.count), orders, name, log)
     stopped = threading.Event()
     threading.Thread(target=tell, args=(load, stopped), daemon=True).start()

@@ -84,7 +84,7 @@ class Watch:
                 rows = self.stack.sql(part, SIZES)
             except Failed:
                 continue  # a fault has the server down
-            found |= {f"{part} {table}": int(size) for table, size in rows}
+            found |= {f"{part} {table}": int(size) for table, size in rows if size}  # one may go while it is measured
         try:
             found["inventory ledger"] = int(self.stack.mongodb().command("dbStats")["totalSize"])
         except PyMongoError:
@@ -134,7 +134,7 @@ def _tables(samples):
                 yield f"{table}: grew from {then // KIB} to {most // KIB} KiB while the last {end - middle:.0f} s passed"
         else:
             before, after = _per_order(was, table), _per_order(now, table)
-            if after * (now[-1].orders - now[0].orders) > TABLE_SLACK and after > before * MORE:
+            if (after - before) * (now[-1].orders - now[0].orders) > TABLE_SLACK and after > before * MORE:
                 yield f"{table}: grew by {after:.0f} bytes an order at the end, {before:.0f} before that"
 
 

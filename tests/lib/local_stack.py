@@ -159,8 +159,10 @@ class Stack:
     # --- HTTP through the door ---------------------------------------------------------------------------------------
 
     @functools.cache
-    def token(self, role, subject=None):
+    def token(self, role, subject=None, *, ttl=3600):
+        """ttl: seconds for which it is good."""
         words = ["--subject", subject] if subject else []
+        words += ["--ttl", ttl]
         return self.tradewind("token", "--role", role, *words, as_json=False).strip()
 
     def http(self, method, path, *, role=None, subject=None, token=None, headers=None, timeout=30, **more):

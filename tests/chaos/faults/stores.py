@@ -6,7 +6,7 @@ from local_stack import Failed
 
 from .bench import kind, loses, stopped
 
-REBUILT_S = 240  # with the other faults that strike meanwhile
+REBUILT_S = 900  # of a run of an hour, with the other faults that strike meanwhile
 KEPT = ("catalog", "payment", "fraud", "email", "analytics")  # orders has promised what only its database may know
 SILENT = "analytics"  # it publishes nothing, so nothing tells that its database is old: it reads on from there
 
@@ -52,7 +52,7 @@ def restore(stack, part, backup):
 
 
 def rebuilt(stack, part):
-    done = stack.run_tradewind("replay", part, "--swap")
+    done = stack.run_tradewind("replay", part, "--swap", timeout=REBUILT_S)
     if done.returncode != 0:
         print(f"          {part} is not rebuilt yet: {done.stderr.strip().rpartition(chr(10))[2]}", flush=True)
     return done.returncode == 0
