@@ -66,7 +66,9 @@ def forget_last(stack, part, record):
     number = number_of(record)
     stack.wait_until(lambda: mark(stack, part, record) >= number, what=f"{part} having read the record")
     stack.stop(part)
-    stack.sql(part, f"UPDATE positions SET high_water = {number - 1} {lane(record)}")
+    # The part would find the record, or a copy of it that the relay has sent, behind the offset where it stood.
+    end = stack.ends(record.topic())[record.topic(), record.partition()]
+    stack.sql(part, f"UPDATE positions SET high_water = {number - 1}, next_offset = {end} {lane(record)}")
     return number
 
 

@@ -114,7 +114,7 @@ static void fill_stores(const char *id)
     struct world_order *o = order(id);
 
     o->orders_row.exists = true;
-    o->orders_row.state = (int8_t)o->progress.state;
+    o->orders_row.state = (int16_t)o->progress.state;
     o->orders_row.reason = o->reason;
     o->orders_row.total_minor = o->total_minor;
     o->payment_rows = o->payment_count;
