@@ -134,7 +134,7 @@ def _tables(samples):
                 yield f"{table}: grew from {then // KIB} to {most // KIB} KiB while the last {end - middle:.0f} s passed"
         else:
             before, after = _per_order(was, table), _per_order(now, table)
-            if (after - before) * (now[-1].orders - now[0].orders) > TABLE_SLACK and after > before * MORE:
+            if after * (now[-1].orders - now[0].orders) > TABLE_SLACK and after > before * MORE:
                 yield f"{table}: grew by {after:.0f} bytes an order at the end, {before:.0f} before that"
 
 

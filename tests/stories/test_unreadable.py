@@ -59,10 +59,8 @@ def asked_for(stack, part, record):
 
 def set_aside(shop, part, record, reason):
     """Wait until it is a dead letter and everything behind it is read."""
-    place = f"number {number_of(record)} of {lane(record)}"
-    letters = shop.stack.wait_until(
-        lambda: letters_of(shop, part, record), what=f"{part}'s dead letter of {place}, it stands at {mark(shop.stack, part, record)}"
-    )
+    waited_for = f"{part}'s dead letter of number {number_of(record)} {lane(record)}"
+    letters = shop.stack.wait_until(lambda: letters_of(shop, part, record), what=waited_for)
     assert [(letter["reason"], letter["number"]) for letter in letters] == [(reason, number_of(record))]
     assert asked_for(shop.stack, part, record)
     assert mark(shop.stack, part, record) >= number_of(record)
