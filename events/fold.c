@@ -13,7 +13,7 @@ struct fold_key {
 
 static const struct pg_statement WAITS = {
     "fold_waits", "insert into replay_waiting as w (key, what, balance)"
-                  " select * from unnest($1::text[], $2::smallint[], $3::int[])"
+                  " select unnest($1::text[]), unnest($2::smallint[]), unnest($3::int[])"
                   " on conflict (key, what) do update set balance = w.balance + excluded.balance"};
 
 static struct view key_of(const void *thing)

@@ -3,7 +3,8 @@
  *
  * A session is for one thread and waits. Statements are static and prepared at their first use.
  * Parameters and results are binary. Rows for many keys go as arrays: one statement a batch,
- * `insert ... select from unnest($1::text[], $2::bigint[])`.
+ * `insert ... select unnest($1::text[]), unnest($2::bigint[])`. That hands on row by row;
+ * `select * from unnest($1::text[], $2::bigint[])` is for joins: it first collects all columns.
  *
  *     pg_queue(pg, &LOCK, &args);  pg_queue(pg, &READ, &args);
  *     pg_sync(pg);

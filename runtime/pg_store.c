@@ -56,7 +56,8 @@ static const struct pg_statement LOCK_DEAD = {
 static const struct pg_statement JOURNAL_APPEND = {
     "journal_append",
     "insert into journal (shard, number, key, headers, value) "
-    "select * from unnest($1::int[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[])"};
+    "select unnest($1::int[]), unnest($2::bigint[]), unnest($3::bytea[]), unnest($4::bytea[]),"
+    "       unnest($5::bytea[])"};
 
 static const struct pg_statement SHARDS_MOVE = {
     "shards_move",

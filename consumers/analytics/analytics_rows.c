@@ -10,61 +10,54 @@ const struct fold_write analytics_writes[ROWS_COUNT] = {
         {{"analytics_orders",
           "insert into fact_orders (order_id, customer_id, country, ordered_at, currency,"
           "                         total_minor, line_count, event, at)"
-          " select id, customer_id, country, utc(ordered_us), currency, total, lines, event, "
-          "utc(us)"
-          "   from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[],"
-          "               $6::bigint[], $7::int[], $8::text[], $9::bigint[])"
-          "        u(id, customer_id, country, ordered_us, currency, total, lines, event, us)"},
+          " select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]),"
+          "        utc(unnest($4::bigint[])), unnest($5::text[]), unnest($6::bigint[]),"
+          "        unnest($7::int[]), unnest($8::text[]), utc(unnest($9::bigint[]))"},
          {PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_INT8, PG_INT4, PG_TEXT, PG_INT8},
          9},
     [ROWS_LINES] =
         {{"analytics_lines",
           "insert into fact_lines (order_id, line, sku, kind, quantity, unit_price_minor,"
           "                        amount_minor, event)"
-          " select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bigint[],"
-          "                      $6::bigint[], $7::bigint[], $8::text[])"},
+          " select unnest($1::text[]), unnest($2::int[]), unnest($3::text[]), unnest($4::text[]),"
+          "        unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::bigint[]),"
+          "        unnest($8::text[])"},
          {PG_TEXT, PG_INT4, PG_TEXT, PG_TEXT, PG_INT8, PG_INT8, PG_INT8, PG_TEXT},
          8},
     [ROWS_CONFIRMATIONS] =
         {{"analytics_confirmations",
           "insert into fact_confirmations (order_id, event, at)"
-          " select id, event, utc(us) from unnest($1::text[], $2::text[], $3::bigint[])"
-          "        u(id, event, us)"},
+          " select unnest($1::text[]), unnest($2::text[]), utc(unnest($3::bigint[]))"},
          {PG_TEXT, PG_TEXT, PG_INT8},
          3},
-    [ROWS_CANCELLATIONS] =
-        {{"analytics_cancellations",
-          "insert into fact_cancellations (order_id, reason, was, event, at)"
-          " select id, reason, was, event, utc(us)"
-          "   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[])"
-          "        u(id, reason, was, event, us)"},
-         {PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
-         5},
+    [ROWS_CANCELLATIONS] = {{"analytics_cancellations",
+                             "insert into fact_cancellations (order_id, reason, was, event, at)"
+                             " select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]),"
+                             "        unnest($4::text[]), utc(unnest($5::bigint[]))"},
+                            {PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
+                            5},
     [ROWS_CLOSURES] = {{"analytics_closures",
                         "insert into fact_closures (order_id, outcome, event, at)"
-                        " select id, outcome, event, utc(us)"
-                        "   from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])"
-                        "        u(id, outcome, event, us)"},
+                        " select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]),"
+                        "        utc(unnest($4::bigint[]))"},
                        {PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
                        4},
     [ROWS_PAYMENTS] =
         {{"analytics_payments",
           "insert into fact_payments (order_id, kind, amount_minor, currency, provider,"
           "                           provider_ref, code, event, at)"
-          " select id, kind, amount, currency, provider, provider_ref, code, event, utc(us)"
-          "   from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[],"
-          "               $6::text[], $7::text[], $8::text[], $9::bigint[])"
-          "        u(id, kind, amount, currency, provider, provider_ref, code, event, us)"},
+          " select unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]),"
+          "        unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), unnest($7::text[]),"
+          "        unnest($8::text[]), utc(unnest($9::bigint[]))"},
          {PG_TEXT, PG_TEXT, PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
          9},
     [ROWS_PRODUCTS] =
         {{"analytics_products",
           "insert into dim_products as p (sku, name, kind, category, unit_price_minor, currency,"
           "                               sold, event, number, at)"
-          " select sku, name, kind, category, price, currency, true, event, number, utc(us)"
-          "   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[],"
-          "               $7::text[], $8::bigint[], $9::bigint[])"
-          "        u(sku, name, kind, category, price, currency, event, number, us)"
+          " select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]),"
+          "        unnest($4::text[]), unnest($5::bigint[]), unnest($6::text[]), true,"
+          "        unnest($7::text[]), unnest($8::bigint[]), utc(unnest($9::bigint[]))"
           " on conflict (sku) do update set name = excluded.name, kind = excluded.kind,"
           "   category = excluded.category, unit_price_minor = excluded.unit_price_minor,"
           "   currency = excluded.currency, sold = true, event = excluded.event,"

@@ -1,15 +1,16 @@
 #include "consumers/email/email_rows.h"
 
 const struct fold_write email_writes[EMAIL_ROWS_COUNT] = {
-    [EMAIL_ROWS_ORDERS] = {{"email_write_orders", "insert into orders (order_id, created)"
-                                                  " select * from unnest($1::text[], $2::bytea[])"},
+    [EMAIL_ROWS_ORDERS] = {{"email_write_orders",
+                            "insert into orders (order_id, created)"
+                            " select unnest($1::text[]), unnest($2::bytea[])"},
                            {PG_TEXT, PG_BYTEA},
                            2},
     [EMAIL_ROWS_MAILS] =
         {{"email_write_mails",
           "insert into mails (order_id, kind, state, message_id, reason, settled_us)"
-          " select * from unnest($1::text[], $2::smallint[], $3::smallint[], $4::text[],"
-          "                      $5::text[], $6::bigint[])"},
+          " select unnest($1::text[]), unnest($2::smallint[]), unnest($3::smallint[]),"
+          "        unnest($4::text[]), unnest($5::text[]), unnest($6::bigint[])"},
          {PG_TEXT, PG_INT2, PG_INT2, PG_TEXT, PG_TEXT, PG_INT8},
          6},
 };

@@ -21,8 +21,9 @@ static const struct pg_statement insert_owed = {
     "email_insert_owed",
     "insert into owed_mails (shard, order_id, kind, cause, queued_us, reason, was, amount_minor,"
     "                        currency)"
-    " select * from unnest($1::int[], $2::text[], $3::smallint[], $4::text[], $5::bigint[],"
-    "                      $6::smallint[], $7::smallint[], $8::bigint[], $9::text[])"};
+    " select unnest($1::int[]), unnest($2::text[]), unnest($3::smallint[]), unnest($4::text[]),"
+    "        unnest($5::bigint[]), unnest($6::smallint[]), unnest($7::smallint[]),"
+    "        unnest($8::bigint[]), unnest($9::text[])"};
 
 static const struct pg_statement delete_owed = {
     "email_delete_owed",

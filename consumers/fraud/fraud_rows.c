@@ -3,7 +3,7 @@
 const struct fold_write fraud_writes[FRAUD_ROWS_COUNT] = {
     [FRAUD_ROWS_VERDICTS] = {{"fraud_write_verdicts",
                               "insert into verdicts (order_id, flagged, score)"
-                              " select * from unnest($1::text[], $2::bool[], $3::int[])"},
+                              " select unnest($1::text[]), unnest($2::bool[]), unnest($3::int[])"},
                              {PG_TEXT, PG_BOOL, PG_INT4},
                              3},
     [FRAUD_ROWS_TOMBSTONES] =
@@ -16,7 +16,7 @@ const struct fold_write fraud_writes[FRAUD_ROWS_COUNT] = {
          1},
     [FRAUD_ROWS_ORDERS] = {{"fraud_write_orders",
                             "insert into customer_orders (customer_id, ordered_us, order_id)"
-                            " select * from unnest($1::text[], $2::bigint[], $3::text[])"},
+                            " select unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[])"},
                            {PG_TEXT, PG_INT8, PG_TEXT},
                            3},
     /* A reminder tells of the order where nothing was heard before, and only there. */

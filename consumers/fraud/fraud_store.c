@@ -31,8 +31,7 @@ static const struct pg_statement read_orders = {
     "                       order by c.ordered_us desc limit $4) o"};
 
 static const struct pg_statement insert_tombstones = {
-    "fraud_insert_tombstones",
-    "insert into tombstones (order_id) select * from unnest($1::text[])"};
+    "fraud_insert_tombstones", "insert into tombstones (order_id) select unnest($1::text[])"};
 
 static const struct pg_statement drop_orders = {
     "fraud_drop_orders",

@@ -14,15 +14,17 @@ static const struct fold_write writes[] = {
         {{"payment_fold_events",
           "insert into payment_events (order_id, number, state, amount_minor, currency, provider,"
           " provider_ref, code, occurred_at)"
-          " select * from unnest($1::text[], $2::bigint[], $3::smallint[], $4::bigint[],"
-          " $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[])"},
+          " select unnest($1::text[]), unnest($2::bigint[]), unnest($3::smallint[]),"
+          "        unnest($4::bigint[]), unnest($5::text[]), unnest($6::text[]),"
+          "        unnest($7::text[]), unnest($8::text[]), unnest($9::bigint[])"},
          {PG_TEXT, PG_INT8, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_INT8},
          9},
     /* A reminder asks where nothing was heard before, and only there. */
     [WRITE_REMINDED] =
         {{"payment_fold_reminded",
           "insert into payment_requests (order_id, seen, amount_minor, currency, payment_token)"
-          " select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::text[], $5::text[])"
+          " select unnest($1::text[]), unnest($2::smallint[]), unnest($3::bigint[]),"
+          "        unnest($4::text[]), unnest($5::text[])"
           " on conflict do nothing"},
          {PG_TEXT, PG_INT2, PG_INT8, PG_TEXT, PG_TEXT},
          5},
@@ -30,7 +32,8 @@ static const struct fold_write writes[] = {
         {{"payment_fold_requests",
           "insert into payment_requests as r (order_id, seen, amount_minor, currency,"
           " payment_token)"
-          " select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::text[], $5::text[])"
+          " select unnest($1::text[]), unnest($2::smallint[]), unnest($3::bigint[]),"
+          "        unnest($4::text[]), unnest($5::text[])"
           " on conflict (order_id) do update set seen = r.seen | excluded.seen,"
           " amount_minor = r.amount_minor + excluded.amount_minor," /* one of the two is empty */
           " currency = r.currency || excluded.currency,"

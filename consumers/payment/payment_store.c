@@ -21,7 +21,8 @@ static const struct pg_statement read_calls = {
 static const struct pg_statement write_requests = {
     "payment_write_requests",
     "insert into payment_requests (order_id, seen, amount_minor, currency, payment_token)"
-    " select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::text[], $5::text[])"
+    " select unnest($1::text[]), unnest($2::smallint[]), unnest($3::bigint[]),"
+    "        unnest($4::text[]), unnest($5::text[])"
     " on conflict (order_id) do update set seen = excluded.seen, amount_minor = "
     "excluded.amount_minor,"
     " currency = excluded.currency, payment_token = excluded.payment_token",
@@ -39,8 +40,8 @@ static const struct pg_statement write_calls = {
     "payment_write_calls",
     "insert into owed_calls (shard, order_id, operation, provider_ref, cause, cancelled_by, "
     "asked_at)"
-    " select * from unnest($1::integer[], $2::text[], $3::smallint[], $4::text[], $5::text[],"
-    " $6::text[], $7::bigint[])"
+    " select unnest($1::integer[]), unnest($2::text[]), unnest($3::smallint[]),"
+    "        unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), unnest($7::bigint[])"
     " on conflict (order_id) do update set operation = excluded.operation,"
     " provider_ref = excluded.provider_ref, cause = excluded.cause,"
     " cancelled_by = excluded.cancelled_by, asked_at = excluded.asked_at",

@@ -42,9 +42,9 @@ static const struct pg_statement write_operations = {
     "provider_write_operations",
     "insert into operations (idempotency_key, request, kind, authorization_number, outcome, code,"
     " amount_minor, currency, asked)"
-    " select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], "
-    "$6::text[],"
-    " $7::bigint[], $8::text[], $9::integer[])"
+    " select unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::bigint[]),"
+    "        unnest($5::text[]), unnest($6::text[]), unnest($7::bigint[]), unnest($8::text[]),"
+    "        unnest($9::integer[])"
     " on conflict (idempotency_key) do update set asked = excluded.asked",
 };
 
@@ -53,9 +53,8 @@ static const struct pg_statement write_authorizations = {
     "insert into authorizations (number, merchant_ref, payment_token, status, currency, "
     "amount_minor,"
     " captured_minor, refunded_minor)"
-    " select * from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], "
-    "$6::bigint[],"
-    " $7::bigint[], $8::bigint[])"
+    " select unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),"
+    "        unnest($5::text[]), unnest($6::bigint[]), unnest($7::bigint[]), unnest($8::bigint[])"
     " on conflict (number) do update set status = excluded.status,"
     " captured_minor = excluded.captured_minor, refunded_minor = excluded.refunded_minor",
 };

@@ -10,15 +10,17 @@
 static const struct pg_statement POSITION_WRITE = {
     "replay_position_write",
     "insert into replay_position (topic, partition, next_offset, high_water, fresh)"
-    " select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bool[])"
+    " select unnest($1::text[]), unnest($2::int[]), unnest($3::bigint[]), unnest($4::bigint[]),"
+    "        unnest($5::bool[])"
     " on conflict (topic, partition) do update set next_offset = excluded.next_offset,"
     " high_water = excluded.high_water, fresh = excluded.fresh"};
 static const struct pg_statement ASIDE_WRITE = {
     "replay_aside_write",
     "insert into replay_aside (topic, partition, record_offset, number, key, headers, value,"
     "  record_time_ms, reason, error, by_live)"
-    " select * from unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bytea[],"
-    "  $6::bytea[], $7::bytea[], $8::bigint[], $9::text[], $10::text[], $11::bool[])"
+    " select unnest($1::text[]), unnest($2::int[]), unnest($3::bigint[]), unnest($4::bigint[]),"
+    "        unnest($5::bytea[]), unnest($6::bytea[]), unnest($7::bytea[]), unnest($8::bigint[]),"
+    "        unnest($9::text[]), unnest($10::text[]), unnest($11::bool[])"
     " on conflict do nothing"};
 static const struct pg_statement ASIDE_FORGET = {
     "replay_aside_forget",

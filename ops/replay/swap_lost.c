@@ -81,8 +81,8 @@ static const struct pg_statement STRANGERS = {
     "  $5::bytea[], $6::bytea[], $7::bigint[], $8::text[])"};
 static const struct pg_statement JOURNAL = {
     "lost_journal", "insert into journal (shard, number, key, headers, value)"
-                    " select * from unnest($1::int[], $2::bigint[], $3::bytea[], $4::bytea[],"
-                    " $5::bytea[])"};
+                    " select unnest($1::int[]), unnest($2::bigint[]), unnest($3::bytea[]),"
+                    "        unnest($4::bytea[]), unnest($5::bytea[])"};
 
 static enum err_kind empty_tables(struct lost *lost, struct err *err)
 {

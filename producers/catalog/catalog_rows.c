@@ -5,8 +5,9 @@ const struct fold_write catalog_writes[CATALOG_ROWS_COUNT] = {
         {{"catalog_write_products",
           "insert into products (sku, name, kind, unit_price_minor, currency, category, sold,"
           "                      event, changed_us)"
-          " select * from unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::text[],"
-          "                      $6::text[], $7::bool[], $8::text[], $9::bigint[])"
+          " select unnest($1::text[]), unnest($2::text[]), unnest($3::smallint[]),"
+          "        unnest($4::bigint[]), unnest($5::text[]), unnest($6::text[]),"
+          "        unnest($7::bool[]), unnest($8::text[]), unnest($9::bigint[])"
           " on conflict (sku) do update set name = excluded.name, kind = excluded.kind,"
           "   unit_price_minor = excluded.unit_price_minor, currency = excluded.currency,"
           "   category = excluded.category, sold = excluded.sold, event = excluded.event,"

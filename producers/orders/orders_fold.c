@@ -21,16 +21,17 @@ enum {
 static const struct fold_write writes[] = {
     [WRITE_ORDERS] = {{"orders_fold_orders",
                        "insert into orders (id, customer_id, created)"
-                       " select * from unnest($1::text[], $2::text[], $3::bytea[])"},
+                       " select unnest($1::text[]), unnest($2::text[]), unnest($3::bytea[])"},
                       {PG_TEXT, PG_TEXT, PG_BYTEA},
                       3},
     [WRITE_STATES] =
         {{"orders_fold_states",
           "insert into order_states (id, created_us, created_number, customer_id, total_minor,"
           "                          currency, state, reason, detail, said)"
-          " select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[],"
-          "                      $6::text[], $7::smallint[], $8::smallint[], $9::text[],"
-          "                      $10::bytea[])"},
+          " select unnest($1::text[]), unnest($2::bigint[]), unnest($3::bigint[]),"
+          "        unnest($4::text[]), unnest($5::bigint[]), unnest($6::text[]),"
+          "        unnest($7::smallint[]), unnest($8::smallint[]), unnest($9::text[]),"
+          "        unnest($10::bytea[])"},
          {PG_TEXT, PG_INT8, PG_INT8, PG_TEXT, PG_INT8, PG_TEXT, PG_INT2, PG_INT2, PG_TEXT,
           PG_BYTEA},
          10},
@@ -45,7 +46,8 @@ static const struct fold_write writes[] = {
          5},
     [WRITE_OPEN] = {{"orders_fold_open",
                      "insert into open_orders (shard, number, id, deadline_ms)"
-                     " select * from unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[])"},
+                     " select unnest($1::int[]), unnest($2::bigint[]), unnest($3::text[]),"
+                     "        unnest($4::bigint[])"},
                     {PG_INT4, PG_INT8, PG_TEXT, PG_INT8},
                     4},
     [WRITE_DECIDED] = {{"orders_fold_decided",
@@ -56,7 +58,7 @@ static const struct fold_write writes[] = {
                        2},
     [WRITE_VERDICTS] = {{"orders_fold_verdicts",
                          "insert into order_verdicts as v (id, heard, seen)"
-                         " select * from unnest($1::text[], $2::int[], $3::bytea[])"
+                         " select unnest($1::text[]), unnest($2::int[]), unnest($3::bytea[])"
                          " on conflict (id) do update set heard = v.heard | excluded.heard,"
                          "   seen = v.seen || excluded.seen"},
                         {PG_TEXT, PG_INT4, PG_BYTEA},
@@ -64,8 +66,8 @@ static const struct fold_write writes[] = {
     [WRITE_PRODUCTS] =
         {{"orders_fold_products",
           "insert into products (sku, unit_price_minor, currency, kind, sold, event)"
-          " select * from unnest($1::text[], $2::bigint[], $3::text[], $4::smallint[],"
-          "                      $5::bool[], $6::text[])"
+          " select unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[]),"
+          "        unnest($4::smallint[]), unnest($5::bool[]), unnest($6::text[])"
           " on conflict (sku) do update set unit_price_minor = excluded.unit_price_minor,"
           "   currency = excluded.currency, kind = excluded.kind, sold = excluded.sold,"
           "   event = excluded.event"},
@@ -77,7 +79,8 @@ static const struct fold_write writes[] = {
                          1},
     [WRITE_KEYS] = {{"orders_fold_keys",
                      "insert into idempotency (key, order_id, request_hash, created_us)"
-                     " select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[])"
+                     " select unnest($1::text[]), unnest($2::text[]), unnest($3::bytea[]),"
+                     "        unnest($4::bigint[])"
                      " on conflict (key) do update set order_id = excluded.order_id,"
                      "   request_hash = excluded.request_hash, created_us = excluded.created_us"
                      " where excluded.created_us > idempotency.created_us"},

@@ -29,7 +29,8 @@ static const struct pg_statement read_prices = {
 /* Whoever comes second waits here for the commit of the first, on this instance or another. */
 static const struct pg_statement claim_keys = {
     "orders_claim_keys", "insert into idempotency (key, order_id, request_hash, created_us)"
-                         " select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[])"
+                         " select unnest($1::text[]), unnest($2::text[]), unnest($3::bytea[]),"
+                         "        unnest($4::bigint[])"
                          " on conflict (key) do nothing"};
 
 static const struct pg_statement read_keys = {
@@ -40,19 +41,20 @@ static const struct pg_statement read_keys = {
 
 static const struct pg_statement insert_orders = {
     "orders_insert", "insert into orders (id, customer_id, created)"
-                     " select * from unnest($1::text[], $2::text[], $3::bytea[])"};
+                     " select unnest($1::text[]), unnest($2::text[]), unnest($3::bytea[])"};
 
 static const struct pg_statement insert_states = {
     "orders_insert_states",
     "insert into order_states (id, created_us, created_number, customer_id, total_minor, currency,"
     "                          state, reason, detail, said)"
-    " select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[],"
-    "                      $6::text[], $7::smallint[], $8::smallint[], $9::text[], $10::bytea[])"};
+    " select unnest($1::text[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::text[]),"
+    "        unnest($5::bigint[]), unnest($6::text[]), unnest($7::smallint[]),"
+    "        unnest($8::smallint[]), unnest($9::text[]), unnest($10::bytea[])"};
 
 static const struct pg_statement insert_open = {
     "orders_insert_open",
     "insert into open_orders (shard, number, id, deadline_ms)"
-    " select * from unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[])"};
+    " select unnest($1::int[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::bigint[])"};
 
 static const struct pg_statement update_states = {
     "orders_update_states",
@@ -74,14 +76,14 @@ static const struct pg_statement delete_open = {
 static const struct pg_statement upsert_verdicts = {
     "orders_upsert_verdicts",
     "insert into order_verdicts as v (id, heard, seen)"
-    " select * from unnest($1::text[], $2::int[], $3::bytea[])"
+    " select unnest($1::text[]), unnest($2::int[]), unnest($3::bytea[])"
     " on conflict (id) do update set heard = excluded.heard, seen = v.seen || excluded.seen"};
 
 static const struct pg_statement upsert_products = {
     "orders_upsert_products",
     "insert into products (sku, unit_price_minor, currency, kind, sold, event)"
-    " select * from unnest($1::text[], $2::bigint[], $3::text[], $4::smallint[], $5::bool[],"
-    "                      $6::text[])"
+    " select unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[]),"
+    "        unnest($4::smallint[]), unnest($5::bool[]), unnest($6::text[])"
     " on conflict (sku) do update set unit_price_minor = excluded.unit_price_minor,"
     "   currency = excluded.currency, kind = excluded.kind, sold = excluded.sold,"
     "   event = excluded.event"};
