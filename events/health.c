@@ -2,7 +2,8 @@
  *
  * /livez is answered by the process alone. What the others say comes from what the part meets as it
  * works; only a store that nobody has a commit for would stay unknown, so a thread of its own asks
- * it twice a second, on a session of its own. Nothing here waits for a server while it answers. */
+ * it twice a second, on a session of its own, and looks whether the group gives out partitions.
+ * Nothing here waits for a server while it answers. */
 #include "events/host.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
@@ -15,6 +16,8 @@
 #define PROBE_EVERY_MS 500
 /* A store that has not answered for so long does not answer. */
 #define STORE_SILENT_MS 2000
+/* A rebalance, and what a broker that was killed needs, are over by then. */
+#define NO_PARTITIONS_MS 30000
 #define CHECKS_MAX 4
 
 /* --- Asking the store ----------------------------------------------------------------------- */
@@ -26,9 +29,37 @@ static bool ends_within(struct host *host, int ms)
     return poll(&end, 1, ms) > 0;
 }
 
+/* --- Watching the group -------------------------------------------------------------------------
+ */
+
+struct group_watch {
+    int64_t well_ms; /* monotonic: when all was well last */
+    bool told;
+};
+
+/* Inputs that wait although the broker answers: a member that keeps the others waiting, or a group
+ * coordinator that is stuck. Nobody else notices, as orders are still accepted. */
+static void watch_group(const struct host *host, struct group_watch *watch)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    bool waits = host->part->input_count > 0 && !atomic_load(&host->assigned) &&
+                 atomic_load(&host->flowing) && relay_is_connected(host->relay);
+
+    if (!waits)
+        *watch = (struct group_watch){.well_ms = now_ms};
+    if (watch->told || now_ms - watch->well_ms < NO_PARTITIONS_MS)
+        return;
+    LOG_ERROR("no_partitions",
+              "the group gives this instance no partitions although the broker answers: what it "
+              "reads waits",
+              log_int("seconds", (now_ms - watch->well_ms) / 1000));
+    watch->told = true;
+}
+
 static void *probe_main(void *context)
 {
     struct host *host = context;
+    struct group_watch watch = {.well_ms = clock_monotonic_ms()};
     bool answered = true;
 
     do {
@@ -40,6 +71,7 @@ static void *probe_main(void *context)
             LOG_WARN("store_silent", "the part's database does not answer: not ready until it does",
                      log_err(&err));
         answered = answers;
+        watch_group(host, &watch);
     } while (!ends_within(host, PROBE_EVERY_MS));
     return NULL;
 }

@@ -22,6 +22,7 @@ from load import Door, Load, Orders  # noqa: E402
 from confluent_kafka import KafkaException  # noqa: E402
 from local_stack import Failed, Stack  # noqa: E402
 from network import Network  # noqa: E402
+from oncall import OnCall  # noqa: E402
 from power import Power  # noqa: E402
 from preload import Preload  # noqa: E402
 from releases import Releases  # noqa: E402
@@ -30,7 +31,7 @@ RATE = 200  # orders a second that a release build bears on two cores while thin
 AT_ONCE = 4  # faults that strike side by side
 PRODUCTS, SCARCE = 60, 6  # the scarce ones run out
 UNDECIDED = "select count(*) from dead_letters where reason = 'undecided'"
-REST_S = 300  # to come to rest in, when nothing fails any more
+REST_S = 900  # to come to rest in, when nothing fails any more: the mails of an hour may be owed
 EXAMPLES = 8
 DATABASES = tuple(part for part in faults.PARTS if part != "inventory")  # PostgreSQL's
 
@@ -159,8 +160,9 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False
         backups = folder / "backups"
         backups.mkdir(exist_ok=True)
         strikes = Strikes(faults.Bench(stack, network, preload, releases, disks, backups), planned)
-        told, samples = under_load(stack, network, strikes, Orders(orders, rate, seed), folder)
-        come_to_rest(stack)
+        with OnCall(strikes.bench, say) as on_call:
+            told, samples = under_load(stack, network, strikes, Orders(orders, rate, seed), folder)
+            come_to_rest(stack)
         flips = {route: network.flipped(route) for route in struck_by(planned, ("bits_flipped",))}
         say("what was promised is looked at")
         found = oracle.judge(promises.read(told), world.read(stack, strikes.bench.poison, samples))
@@ -169,7 +171,7 @@ def run(stack, seed, orders, count, rate=RATE, only=None, brokers=1, power=False
         network.close()
         if disks:
             disks.close()
-    print(report(strikes, found, samples, flips))
+    print(report(strikes, found, samples, flips, on_call.restarts))
     return strikes.struck, found
 
 
@@ -199,10 +201,12 @@ def under_load(stack, network, strikes, orders, folder):
     return folder / "promises", samples
 
 
-def report(strikes, found, samples, flips):
+def report(strikes, found, samples, flips, restarts):
     total = sum(strikes.struck.values())
     lines = [f"{total} faults of {len(strikes.struck)} kinds struck, {len(strikes.missed)} missed:"]
     lines += [f"  {number:4}  {kind}" for kind, number in sorted(strikes.struck.items())]
+    if restarts:
+        lines.append(f"brokers started again because a part was given no partitions: {restarts} times")
     if flips:
         lines.append("of pieces with a flipped bit, their connections, and those of them that have not ended:")
         lines += ["  {:20}{pieces:6}{connections:6}{alive:6}".format(route, **row) for route, row in flips.items()]
