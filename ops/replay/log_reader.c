@@ -10,6 +10,7 @@
 #define FETCH_BYTES (4u << 20)
 #define WAKE_BYTES (FETCH_BYTES / 4)
 #define POLL_MS 50
+#define POLL_RECORDS 256
 #define SILENCE_MS 15000 /* the broker says nothing at all */
 #define BEHIND_MS 10000  /* a committed number does not come into the topic */
 #define CALL_MS 100
@@ -23,6 +24,7 @@ static enum err_kind open_places(struct log_reader *reader, const char *brokers,
 {
     const struct kafka_consumer_options options = {
         .brokers = brokers, .fetch_bytes = FETCH_BYTES, .partition_bytes = place_bytes};
+    enum err_kind kind;
 
     *reader = (struct log_reader){.brokers = brokers, .partitions = partitions};
     reader->place_count = topic_count * (size_t)partitions;
@@ -33,7 +35,12 @@ static enum err_kind open_places(struct log_reader *reader, const char *brokers,
         reader->places[i].until_offset = -1;
         log_place_start(&reader->places[i], -1, 0, true);
     }
-    return kafka_open_consumer(&reader->client, &options, err);
+    kind = kafka_open_consumer(&reader->client, &options, err);
+    if (kind != ERR_OK)
+        return kind;
+    reader->queue = rd_kafka_queue_get_consumer(reader->client);
+    fetch_waker_init(&reader->waker, reader->client);
+    return ERR_OK;
 }
 
 enum err_kind log_reader_open(struct log_reader *reader, const char *brokers,
@@ -58,6 +65,9 @@ enum err_kind log_reader_open_abreast(struct log_reader *reader, const char *bro
 
 void log_reader_close(struct log_reader *reader)
 {
+    fetch_waker_clear(&reader->waker);
+    if (reader->queue != NULL)
+        rd_kafka_queue_destroy(reader->queue);
     kafka_close_consumer(reader->client);
     abreast_clear(&reader->abreast);
     free(reader->places);
@@ -355,6 +365,7 @@ static enum err_kind behind(const struct log_place *place, struct err *err)
 struct run {
     struct log_reader *reader;
     size_t open;
+    bool heard; /* a record, since the clock was looked at */
     int64_t heard_ms, called_ms;
     enum err_kind (*each)(void *context, struct log_place *place, const rd_kafka_message_t *message,
                           struct err *err);
@@ -395,18 +406,14 @@ static void keep_abreast(struct log_reader *reader, bool nothing_came)
     rd_kafka_topic_partition_list_destroy(go_on);
 }
 
-/* With as much ahead as it may have, this version of the library stands still, for a second or
- * until something is asked of the broker: so something is, when there is room again. */
-static void wake_fetching(struct log_reader *reader, const rd_kafka_message_t *message)
+static void wake_fetching(struct log_reader *reader, const struct log_place *place,
+                          const rd_kafka_message_t *message)
 {
-    int64_t low, high;
-
     reader->unasked_bytes += message->len + message->key_len;
     if (reader->unasked_bytes < WAKE_BYTES)
         return;
     reader->unasked_bytes = 0;
-    rd_kafka_query_watermark_offsets(reader->client, rd_kafka_topic_name(message->rkt),
-                                     message->partition, &low, &high, CALL_MS);
+    fetch_waker_wake(&reader->waker, topic_name(place->topic), place->partition);
 }
 
 static enum err_kind take(struct run *run, const rd_kafka_message_t *message, struct err *err)
@@ -423,13 +430,14 @@ static enum err_kind take(struct run *run, const rd_kafka_message_t *message, st
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return err_set(err, ERR_RETRY, "kafka: %s/%d: %s", topic_name(place->topic),
                        place->partition, rd_kafka_message_errstr(message));
+    run->heard = true;
     if (is_beyond(place, message))
         return place_ends(run, place, err);
     kind = judge(run->reader, place, message, &taken, err);
     if (kind != ERR_OK)
         return kind;
     run->reader->records++;
-    wake_fetching(run->reader, message);
+    wake_fetching(run->reader, place, message);
     abreast_read(&run->reader->abreast, (size_t)(place - run->reader->places),
                  rd_kafka_message_timestamp(message, NULL));
     if (taken && (kind = run->each(run->context, place, message, err)) != ERR_OK)
@@ -453,6 +461,34 @@ static enum err_kind check_silence(const struct run *run, int64_t now_ms, struct
     return err_set(err, ERR_RETRY, "kafka: no record for %d s while reading", SILENCE_MS / 1000);
 }
 
+/* What is there, at once: to ask for one after the other costs as much as to fold it. */
+static size_t poll_records(struct log_reader *reader, rd_kafka_message_t *messages[POLL_RECORDS])
+{
+    size_t wanted = reader->rate > 0 ? 1 : POLL_RECORDS;
+    ssize_t count = rd_kafka_consume_batch_queue(reader->queue, 0, messages, wanted);
+
+    if (count > 0)
+        return (size_t)count;
+    messages[0] = rd_kafka_consumer_poll(reader->client, POLL_MS);
+    return messages[0] != NULL;
+}
+
+/* After each poll: what depends on the time, and on nothing having come. */
+static enum err_kind look_around(struct run *run, bool nothing_came, struct err *err)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    enum err_kind kind = nothing_came ? check_silence(run, now_ms, err) : ERR_OK;
+
+    if (run->heard)
+        run->heard_ms = now_ms;
+    run->heard = false;
+    keep_abreast(run->reader, nothing_came);
+    if (kind != ERR_OK || now_ms - run->called_ms < CALL_MS)
+        return kind;
+    run->called_ms = now_ms;
+    return run->each(run->context, NULL, NULL, err);
+}
+
 enum err_kind log_reader_run(struct log_reader *reader,
                              enum err_kind (*each)(void *context, struct log_place *place,
                                                    const rd_kafka_message_t *message,
@@ -465,26 +501,19 @@ enum err_kind log_reader_run(struct log_reader *reader,
                       .called_ms = clock_monotonic_ms(),
                       .each = each,
                       .context = context};
+    rd_kafka_message_t *messages[POLL_RECORDS];
     enum err_kind kind = ERR_OK;
 
     while (run.open > 0 && kind == ERR_OK) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->client, POLL_MS);
-        bool looks = message == NULL || reader->records % 256 == 0 || reader->rate > 0;
-        int64_t now_ms = looks ? clock_monotonic_ms() : 0;
+        size_t count = poll_records(reader, messages);
 
-        if (message != NULL) {
-            kind = take(&run, message, err);
-            if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && now_ms > 0)
-                run.heard_ms = now_ms;
-            rd_kafka_message_destroy(message);
-        } else {
-            kind = check_silence(&run, now_ms, err);
+        for (size_t i = 0; i < count; i++) {
+            if (kind == ERR_OK)
+                kind = take(&run, messages[i], err);
+            rd_kafka_message_destroy(messages[i]);
         }
-        keep_abreast(reader, message == NULL);
-        if (kind == ERR_OK && now_ms - run.called_ms >= CALL_MS) {
-            run.called_ms = now_ms;
-            kind = each(context, NULL, NULL, err);
-        }
+        if (kind == ERR_OK)
+            kind = look_around(&run, count == 0, err);
     }
     for (size_t i = 0; i < reader->place_count; i++)
         abreast_at_end(&reader->abreast, i);

@@ -6,6 +6,7 @@
 
 #include "ops/record.h"
 #include "ops/replay/abreast.h"
+#include "ops/replay/fetch_waker.h"
 #include "runtime/delivery.h"
 #include "runtime/lines.h"
 
@@ -29,15 +30,17 @@ struct log_place {
 struct log_reader {
     const char *brokers;
     rd_kafka_t *client;
+    rd_kafka_queue_t *queue;  /* the client's: what it has fetched */
     struct log_place *places; /* each of topics, each of partitions */
     size_t place_count;
     int32_t partitions;
     struct abreast abreast; /* of places; empty: they are read as they come */
     int64_t rate;           /* records a second; 0: as fast as it goes */
-    size_t unasked_bytes;   /* read since the broker was last asked for something */
-    int64_t pace_us;        /* monotonic: when the next record may come */
-    uint64_t records;       /* read since the reader was opened */
-    uint64_t ignored;       /* records without a number: outside the sequence */
+    struct fetch_waker waker;
+    size_t unasked_bytes; /* read since it was last woken */
+    int64_t pace_us;      /* monotonic: when the next record may come */
+    uint64_t records;     /* read since the reader was opened */
+    uint64_t ignored;     /* records without a number: outside the sequence */
     /* Gets those; may be NULL. */
     void (*on_stranger)(void *context, const struct log_place *place,
                         const rd_kafka_message_t *message);

@@ -21,6 +21,7 @@
 #define LINES 3
 #define SKUS 2000
 #define PARTITIONS_MAX 64
+#define POLL_RECORDS 256
 
 struct fill {
     rd_kafka_t *producer;
@@ -176,8 +177,7 @@ static void read_bare(char **names, size_t count)
     enum topic topics[TOPIC_COUNT];
     struct log_reader reader;
     int64_t start_us, took_us;
-    size_t open = 0;
-    uint64_t records = 0;
+    uint64_t records = 0, there = 0;
     rd_kafka_topic_partition_list_t *list;
     struct err err;
 
@@ -190,24 +190,21 @@ static void read_bare(char **names, size_t count)
         die("start", err.text);
     list = rd_kafka_topic_partition_list_new((int)reader.place_count);
     for (size_t i = 0; i < reader.place_count; i++) {
-        open += reader.places[i].until_offset > 0;
+        there += (uint64_t)reader.places[i].until_offset;
         rd_kafka_topic_partition_list_add(list, topic_name(reader.places[i].topic),
                                           reader.places[i].partition)
             ->offset = RD_KAFKA_OFFSET_BEGINNING;
     }
     start_us = clock_monotonic_us();
     rd_kafka_assign(reader.client, list);
-    while (open > 0) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(reader.client, 100);
+    while (records < there) {
+        rd_kafka_message_t *messages[POLL_RECORDS];
+        ssize_t polled = rd_kafka_consume_batch_queue(reader.queue, 1, messages, POLL_RECORDS);
 
-        if (message == NULL)
-            continue;
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            open--;
-        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            records++;
+        for (ssize_t i = 0; i < polled; i++) {
+            records += messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+            rd_kafka_message_destroy(messages[i]);
         }
-        rd_kafka_message_destroy(message);
     }
     took_us = clock_monotonic_us() - start_us;
     rd_kafka_topic_partition_list_destroy(list);

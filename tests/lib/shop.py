@@ -40,8 +40,9 @@ class Shop:
         return self.stack.http("GET", f"/orders/prices/{sku}", role="service").status_code == 200
 
     def receive(self, *receipts):
+        """As who unpacks a delivery: while inventory comes back, again; the ids keep it from being counted twice."""
         body = [{"receipt_id": uuid.uuid4().hex, "sku": sku, "quantity": quantity} for sku, quantity in receipts]
-        self.ask("POST", "/stock/receipts", json=body)
+        self.ask("POST", "/stock/receipts", json=body, again=True)
 
     def stock(self, sku):
         units = self.ask("GET", f"/stock/{sku}").json()
@@ -135,10 +136,11 @@ class Shop:
 
         return self.stack.wait_until(listed, what=f"{part} listing its dead letters").json()
 
-    def ask(self, method, path, *, role="service", **more):
-        """A request that has to succeed; a question is asked again while what would answer it comes back."""
+    def ask(self, method, path, *, role="service", again=False, **more):
+        """A request that has to succeed; a question, or what may be said again, is repeated while what would answer it
+        comes back."""
         answer = self.stack.http(method, path, role=role, **more)
-        if method == "GET" and answer.status_code == 503:
+        if (method == "GET" or again) and answer.status_code == 503:
             answer = self.stack.wait_until(
                 lambda: not_busy(self.stack.http(method, path, role=role, **more)), what=f"an answer to {path}"
             )
