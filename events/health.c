@@ -20,17 +20,13 @@
 #define NO_PARTITIONS_MS 30000
 #define CHECKS_MAX 4
 
-/* --- Asking the store ----------------------------------------------------------------------- */
+/* --- Watching the group --------------------------------------------------------------------- */
 
-static bool ends_within(struct host *host, int ms)
+static bool broker_answers(struct host *host)
 {
-    struct pollfd end = {.fd = host->probe_end_fd, .events = POLLIN};
-
-    return poll(&end, 1, ms) > 0;
+    /* Before it flows, the relay is still being made. */
+    return atomic_load(&host->flowing) && relay_is_connected(host->relay);
 }
-
-/* --- Watching the group -------------------------------------------------------------------------
- */
 
 struct group_watch {
     int64_t well_ms; /* monotonic: when all was well last */
@@ -39,11 +35,11 @@ struct group_watch {
 
 /* Inputs that wait although the broker answers: a member that keeps the others waiting, or a group
  * coordinator that is stuck. Nobody else notices, as orders are still accepted. */
-static void watch_group(const struct host *host, struct group_watch *watch)
+static void watch_group(struct host *host, struct group_watch *watch)
 {
     int64_t now_ms = clock_monotonic_ms();
-    bool waits = host->part->input_count > 0 && !atomic_load(&host->assigned) &&
-                 atomic_load(&host->flowing) && relay_is_connected(host->relay);
+    bool waits =
+        host->part->input_count > 0 && !atomic_load(&host->assigned) && broker_answers(host);
 
     if (!waits)
         *watch = (struct group_watch){.well_ms = now_ms};
@@ -54,6 +50,15 @@ static void watch_group(const struct host *host, struct group_watch *watch)
               "reads waits",
               log_int("seconds", (now_ms - watch->well_ms) / 1000));
     watch->told = true;
+}
+
+/* --- Asking the store ----------------------------------------------------------------------- */
+
+static bool ends_within(struct host *host, int ms)
+{
+    struct pollfd end = {.fd = host->probe_end_fd, .events = POLLIN};
+
+    return poll(&end, 1, ms) > 0;
 }
 
 static void *probe_main(void *context)
@@ -120,14 +125,13 @@ static size_t run_checks(struct host *host, struct check checks[CHECKS_MAX])
 {
     size_t count = 0;
     bool leads_or_shares = host->part->lead_topic == NULL || atomic_load(&host->leads);
-    bool flowing = atomic_load(&host->flowing); /* before, the relay is still being made */
 
-    checks[count++] =
-        (struct check){"started", flowing, "its servers answer and its database is migrated"};
+    checks[count++] = (struct check){"started", atomic_load(&host->flowing),
+                                     "its servers answer and its database is migrated"};
     checks[count++] = (struct check){"store", atomic_load(&host->storing) && store_answers(host),
                                      "its database answers and commits go through"};
-    checks[count++] = (struct check){"broker", flowing && relay_is_connected(host->relay),
-                                     "the broker acknowledges records"};
+    checks[count++] =
+        (struct check){"broker", broker_answers(host), "the broker acknowledges records"};
     if (host->part->input_count > 0)
         checks[count++] =
             (struct check){"consumer", atomic_load(&host->assigned) && leads_or_shares,

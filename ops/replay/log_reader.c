@@ -461,7 +461,7 @@ static enum err_kind check_silence(const struct run *run, int64_t now_ms, struct
     return err_set(err, ERR_RETRY, "kafka: no record for %d s while reading", SILENCE_MS / 1000);
 }
 
-/* What is there, at once: to ask for one after the other costs as much as to fold it. */
+/* What is there, at once: the library takes longer for one after the other. */
 static size_t poll_records(struct log_reader *reader, rd_kafka_message_t *messages[POLL_RECORDS])
 {
     size_t wanted = reader->rate > 0 ? 1 : POLL_RECORDS;
