@@ -1,5 +1,6 @@
 #include "runtime/kafka.h"
 
+#include "runtime/arena.h"
 #include "runtime/clock.h"
 #include "runtime/headers.h"
 #include "runtime/log.h"
@@ -282,21 +283,60 @@ rd_kafka_headers_t *kafka_headers_from_block(struct view block)
 
 /* --- Offsets and reading -------------------------------------------------------------------- */
 
+/* ListOffsets answers the first offset for RD_KAFKA_OFFSET_BEGINNING, the end for _END. */
+static rd_kafka_resp_err_t list_offsets(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
+                                        int64_t which, int timeout_ms)
+{
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = which;
+    return rd_kafka_offsets_for_times(client, list, timeout_ms);
+}
+
 enum err_kind kafka_ends(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout_ms,
                          struct err *err)
 {
-    rd_kafka_resp_err_t code;
+    rd_kafka_resp_err_t code = list_offsets(client, list, RD_KAFKA_OFFSET_END, timeout_ms);
 
-    /* ListOffsets with the timestamp -1 answers the end. */
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    code = rd_kafka_offsets_for_times(client, list, timeout_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return err_set(err, ERR_RETRY, "kafka: ends of partitions: %s", rd_kafka_err2str(code));
     for (int i = 0; i < list->cnt; i++)
         if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
             list->elems[i].offset = -1000;
     return ERR_OK;
+}
+
+static enum err_kind fill_offsets(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
+                                  int64_t which, int64_t *offsets, int timeout_ms, struct err *err)
+{
+    rd_kafka_resp_err_t code = list_offsets(client, list, which, timeout_ms);
+
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *place = &list->elems[i];
+        rd_kafka_resp_err_t failed = code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : place->err;
+
+        if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return err_set(err, ERR_RETRY, "kafka: %s/%d: its %s: %s", place->topic,
+                           place->partition, which == RD_KAFKA_OFFSET_END ? "end" : "beginning",
+                           rd_kafka_err2str(failed));
+        offsets[i] = place->offset;
+    }
+    return ERR_OK;
+}
+
+enum err_kind kafka_bounds(rd_kafka_t *client, const char *topic, const int32_t *partitions,
+                           size_t count, int64_t *lows, int64_t *ends, int timeout_ms,
+                           struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    enum err_kind kind;
+
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, partitions[i]);
+    kind = fill_offsets(client, list, RD_KAFKA_OFFSET_BEGINNING, lows, timeout_ms, err);
+    if (kind == ERR_OK)
+        kind = fill_offsets(client, list, RD_KAFKA_OFFSET_END, ends, timeout_ms, err);
+    rd_kafka_topic_partition_list_destroy(list);
+    return kind;
 }
 
 enum err_kind kafka_offset_at(rd_kafka_t *client, const char *topic, int32_t partition,
@@ -358,30 +398,28 @@ static enum err_kind read_ranges(rd_kafka_t *client, const char *topic, const in
                                  bool (*each)(void *context, const rd_kafka_message_t *message),
                                  void *context, struct err *err)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-    int64_t heard_ms = clock_monotonic_ms();
+    AUTO(arena_clear) struct arena arena = {0};
+    int64_t *lows = arena_array(&arena, count, sizeof *lows);
+    int64_t *ends = arena_array(&arena, count, sizeof *ends);
+    rd_kafka_topic_partition_list_t *list;
+    int64_t heard_ms;
     size_t open = 0;
-    enum err_kind kind = ERR_OK;
+    enum err_kind kind = kafka_bounds(client, topic, partitions, count, lows, ends, 5000, err);
 
+    if (kind != ERR_OK)
+        return kind;
+    list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++) {
-        int64_t low, high;
-        rd_kafka_resp_err_t code =
-            rd_kafka_query_watermark_offsets(client, topic, partitions[i], &low, &high, 5000);
-
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            kind = err_set(err, ERR_RETRY, "kafka: %s/%d: its ends: %s", topic, partitions[i],
-                           rd_kafka_err2str(code));
-            goto out;
-        }
-        ranges[i].next = offsets[i] < low ? low : offsets[i];
+        ranges[i].next = offsets[i] < lows[i] ? lows[i] : offsets[i];
         if (offsets[i] == RD_KAFKA_OFFSET_END)
-            ranges[i].next = high;
-        ranges[i].end = high;
-        if (ranges[i].next >= high)
+            ranges[i].next = ends[i];
+        ranges[i].end = ends[i];
+        if (ranges[i].next >= ends[i])
             continue;
         open++;
         rd_kafka_topic_partition_list_add(list, topic, partitions[i])->offset = ranges[i].next;
     }
+    heard_ms = clock_monotonic_ms();
     if (open > 0)
         rd_kafka_assign(client, list);
     while (open > 0) {
@@ -393,7 +431,6 @@ static enum err_kind read_ranges(rd_kafka_t *client, const char *topic, const in
             break;
         }
     }
-out:
     rd_kafka_topic_partition_list_destroy(list);
     return kind;
 }

@@ -71,6 +71,16 @@ rd_kafka_headers_t *kafka_headers_from_block(struct view block);
 enum err_kind kafka_ends(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout_ms,
                          struct err *err);
 
+/**
+ * First offsets and ends of partitions of one topic, into arrays of count elements. Waits
+ * timeout_ms for each of the two answers, whatever is away. (rd_kafka_query_watermark_offsets
+ * waits, before librdkafka 2.3, until a broker that led a partition comes back: its issue 2588.)
+ * Errors  ERR_RETRY: names the partition
+ */
+enum err_kind kafka_bounds(rd_kafka_t *client, const char *topic, const int32_t *partitions,
+                           size_t count, int64_t *lows, int64_t *ends, int timeout_ms,
+                           struct err *err);
+
 /** First offset of one partition whose record is at or after time_ms; the end when there is none.
  */
 enum err_kind kafka_offset_at(rd_kafka_t *client, const char *topic, int32_t partition,

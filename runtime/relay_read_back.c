@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define READ_BACK_RETRY_MS 500
+#define ANSWER_MS 3000
 /* How far before the last record the log is read back, at least. */
 #define READ_BACK_MS 60000
 
@@ -47,20 +48,6 @@ static bool note_number(void *context, const rd_kafka_message_t *message)
     if (number > 0)
         number_run_read(&back->runs[i], number, message->offset);
     return true;
-}
-
-static enum err_kind find_ends(struct read_back *back, struct err *err)
-{
-    for (size_t i = 0; i < back->count; i++) {
-        rd_kafka_resp_err_t code =
-            rd_kafka_query_watermark_offsets(back->relay->producer, back->topic, back->places[i],
-                                             &back->lows[i], &back->ends[i], 3000);
-
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return err_set(err, ERR_RETRY, "kafka: %s/%d: its end: %s", back->topic,
-                           back->places[i], rd_kafka_err2str(code));
-    }
-    return ERR_OK;
 }
 
 /* Where to begin: READ_BACK_MS before the last record of each partition. In a shared topic the last
@@ -169,7 +156,8 @@ static enum err_kind read_back_shards(struct relay *relay, const int32_t *shards
 
     for (size_t i = 0; i < count; i++)
         back.places[i] = relay_place_of(relay, shards[i]);
-    kind = find_ends(&back, err);
+    kind = kafka_bounds(relay->producer, back.topic, back.places, count, back.lows, back.ends,
+                        ANSWER_MS, err);
     if (kind == ERR_OK)
         kind = find_starts(&back, err);
     for (size_t i = 0; i < count && kind == ERR_OK; i++)

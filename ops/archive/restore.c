@@ -2,6 +2,7 @@
 
 #include "events/envelope.h"
 #include "ops/tell.h"
+#include "runtime/clock.h"
 #include "runtime/kafka.h"
 
 #include <inttypes.h>
@@ -9,7 +10,8 @@
 #include <time.h>
 
 #define SAY_EVERY 1024
-#define LOOK_TRIES 50
+#define LOOK_MS 10000
+#define ANSWER_MS 5000
 
 void restore_init(struct restore *restore, const struct archive *archive, const char *brokers)
 {
@@ -47,18 +49,19 @@ void restore_clear(struct restore *restore)
 static enum err_kind look_at(rd_kafka_t *client, struct restore_lane *lane, struct err *err)
 {
     const struct timespec moment = {.tv_nsec = 100000000};
-    rd_kafka_resp_err_t code;
+    int64_t until_ms = clock_monotonic_ms() + LOOK_MS;
 
-    for (int i = 0; i < LOOK_TRIES; i++) {
-        code = rd_kafka_query_watermark_offsets(client, lane->place->topic, lane->place->partition,
-                                                &lane->low, &lane->high, 10000);
+    for (;;) {
+        enum err_kind kind = kafka_bounds(client, lane->place->topic, &lane->place->partition, 1,
+                                          &lane->low, &lane->high, ANSWER_MS, err);
+
+        if (kind != ERR_OK && clock_monotonic_ms() < until_ms) {
+            nanosleep(&moment, NULL);
+            continue;
+        }
         lane->acknowledged = lane->high;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-            return ERR_OK;
-        nanosleep(&moment, NULL);
+        return kind;
     }
-    return err_set(err, ERR_RETRY, "kafka: %s/%" PRId32 ": its ends: %s", lane->place->topic,
-                   lane->place->partition, rd_kafka_err2str(code));
 }
 
 enum err_kind restore_look(struct restore *restore, struct err *err)

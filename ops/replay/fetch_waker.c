@@ -1,5 +1,7 @@
 #include "ops/replay/fetch_waker.h"
 
+#include "runtime/kafka.h"
+
 #define ANSWER_MS 100
 
 static void *run_waker(void *context)
@@ -10,7 +12,7 @@ static void *run_waker(void *context)
     for (;;) {
         const char *topic;
         int32_t partition;
-        int64_t low, high;
+        int64_t low, end;
 
         while (waker->topic == NULL && !waker->ends)
             pthread_cond_wait(&waker->asked, &waker->lock);
@@ -20,7 +22,7 @@ static void *run_waker(void *context)
         partition = waker->partition;
         waker->topic = NULL;
         pthread_mutex_unlock(&waker->lock);
-        rd_kafka_query_watermark_offsets(waker->client, topic, partition, &low, &high, ANSWER_MS);
+        kafka_bounds(waker->client, topic, &partition, 1, &low, &end, ANSWER_MS, NULL);
         pthread_mutex_lock(&waker->lock);
     }
     pthread_mutex_unlock(&waker->lock);

@@ -85,12 +85,11 @@ static enum err_kind check_bounds(const struct log_reader *reader, struct err *e
     for (size_t i = 0; i < reader->place_count; i++) {
         const struct log_place *place = &reader->places[i];
         int64_t first, end;
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-            reader->client, topic_name(place->topic), place->partition, &first, &end, CALL_MS);
+        enum err_kind kind = kafka_bounds(reader->client, topic_name(place->topic),
+                                          &place->partition, 1, &first, &end, CALL_MS, err);
 
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return err_set(err, kafka_err_kind(code), "kafka: %s/%d: %s", topic_name(place->topic),
-                           place->partition, rd_kafka_err2str(code));
+        if (kind != ERR_OK)
+            return kind;
         if (place->next_offset >= 0 && place->next_offset < first)
             return err_set(err, ERR_REJECT,
                            "%s/%d begins at offset %" PRId64 ", behind the snapshot's %" PRId64

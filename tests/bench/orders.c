@@ -262,6 +262,7 @@ static double quantile_ms(int64_t *values, long count, double quantile)
 static int topic_ends(const char *brokers, int32_t *partitions, int64_t *ends)
 {
     const struct rd_kafka_metadata *metadata;
+    static int64_t lows[PARTITIONS_MAX];
     rd_kafka_topic_t *topic;
     rd_kafka_t *client;
     struct err err;
@@ -273,13 +274,12 @@ static int topic_ends(const char *brokers, int32_t *partitions, int64_t *ends)
     if (rd_kafka_metadata(client, 0, topic, &metadata, 10000) != RD_KAFKA_RESP_ERR_NO_ERROR)
         fail("kafka", "no metadata");
     count = metadata->topics[0].partition_cnt;
-    for (int i = 0; i < count && i < PARTITIONS_MAX; i++) {
-        int64_t low;
-
+    count = count < PARTITIONS_MAX ? count : PARTITIONS_MAX;
+    for (int i = 0; i < count; i++)
         partitions[i] = i;
-        rd_kafka_query_watermark_offsets(client, topic_name(TOPIC_ORDERS), i, &low, &ends[i],
-                                         10000);
-    }
+    if (kafka_bounds(client, topic_name(TOPIC_ORDERS), partitions, (size_t)count, lows, ends, 10000,
+                     &err) != ERR_OK)
+        fail("kafka", err.text);
     rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(topic);
     rd_kafka_destroy(client);

@@ -27,6 +27,22 @@ def test_a_part_that_is_asked_to_leave_finishes_and_leaves(shop, part):
     assert all(shop.booked(order) == [("authorize", "done"), ("capture", "done")] for order in orders)
 
 
+def test_parts_leave_in_time_when_the_broker_went_while_they_read_its_logs(shop):
+    """Relays that have just started read their logs back. Questions that the broker took along are not waited for."""
+    stack = shop.stack
+    for part in PARTS:
+        stack.kill(part)
+    stack.stop("kafka")
+    pids = [stack.pid(part) for part in PARTS]
+
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+
+    stack.wait_until(lambda: not any(map(runs, pids)), LEAVES_WITHIN_S, "all parts having left")
+    stack.start("kafka")
+    stack.wait_ready()
+
+
 def runs(pid):
     """A process that has ended and was not waited for yet has left, too."""
     try:
