@@ -34,9 +34,7 @@ PORTS = {
     "registry": 8,
     "registry-management": 9,
     "kafka-2": 30,
-    "kafka-2-controller": 31,
     "kafka-3": 32,
-    "kafka-3-controller": 33,
     "provider-tls": 34,
 }
 

@@ -6,6 +6,7 @@ import subprocess
 import urllib.error
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .layout import HERE, StackError, find_program
@@ -23,6 +24,7 @@ class Program:
     made_from: list = field(default_factory=list)  # files: when one changes, `stack up` starts the program anew
     installs: list = field(default_factory=list)  # files of the checkout that it reads
     stop_signal: str = "TERM"
+    outlives_others: bool = False  # stopped when the other servers have ended
     part: object = None  # the Part that it is an instance of; None: a server
     missing: str = ""  # why it cannot be run; what to do
 
@@ -65,30 +67,44 @@ def certificate(layout):
 
 # --- Kafka -----------------------------------------------------------------------------------------------------------
 
+CONTROLLER = "kafka-controller"
+CONTROLLER_NODE = 100
+
 KAFKA_PROPERTIES = """\
-# A broker that is a controller too. Written by docker/local/stack.
-process.roles=broker,controller
+# Written by docker/local/stack.
+process.roles={role}
 node.id={node}
-controller.quorum.voters={voters}
-listeners=BROKER://{broker},CONTROLLER://{controller}
-advertised.listeners=BROKER://{advertised}
-inter.broker.listener.name=BROKER
+controller.quorum.voters={voter}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=BROKER:{protocol},CONTROLLER:PLAINTEXT
 log.dirs={data}
 # A topic that nobody declared is a mistake in a name.
 auto.create.topics.enable=false
 default.replication.factor={replicas}
 min.insync.replicas={in_sync}
+unclean.leader.election.enable=false
+# How soon the controller has forgotten a broker that was killed: before it is back.
+broker.session.timeout.ms=3000
+"""
+
+# A controller of its own, as in production: it forgets a broker that was killed while that starts again. One process for
+# both waits for that when it is back (KAFKA-19130), and leads at first what it led before: a group coordinator that is
+# loaded twice then may get stuck (docs/guarantees.md).
+KAFKA_CONTROLLER = """\
+listeners=CONTROLLER://{controller}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT
+"""
+
+KAFKA_BROKER = """\
+listeners=BROKER://{broker}
+advertised.listeners=BROKER://{advertised}
+inter.broker.listener.name=BROKER
+listener.security.protocol.map=BROKER:{protocol},CONTROLLER:PLAINTEXT
 offsets.topic.replication.factor={replicas}
 # 50 partitions of offsets cost a second at each start, and so few brokers have no use for them.
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=1
-unclean.leader.election.enable=false
-# A broker that comes back waits until the controller has forgotten the one before (KAFKA-19130): 3 s instead of 9.
-broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 # A group of one member need not wait for others to join.
 group.initial.rebalance.delay.ms=0
@@ -120,12 +136,12 @@ def java():
     return find_program("java", "/usr/lib/jvm/java-17-openjdk-*/bin/java")
 
 
-def kafka_command(layout, main, *arguments):
+def kafka_command(layout, heap, main, *arguments):
     needs(layout.cached("kafka"))
     return [
         java(),
-        "-Xms256m",
-        "-Xmx512m",
+        f"-Xms{heap // 2}m",
+        f"-Xmx{heap}m",
         "-XX:+UseParallelGC",
         "-Djava.awt.headless=true",
         f"-Dlog4j.configuration=file:{layout.etc}/kafka-log.properties",
@@ -137,49 +153,55 @@ def kafka_command(layout, main, *arguments):
 
 
 def kafka_prepare(layout, options):
-    names = broker_names(options)
-    formatted = [path.parent for path in layout.state.glob("kafka*/meta.properties")]
-    if formatted and len(formatted) != len(names):
-        raise StackError(f"the state is of {len(formatted)} brokers, want {len(names)}: run stack empty first")
+    brokers = broker_names(options)
+    formatted = sorted(path.parent.name for path in layout.state.glob("kafka*/meta.properties"))
+    wanted = sorted((CONTROLLER, *brokers))
+    if formatted and formatted != wanted:
+        raise StackError(f"the state is of {', '.join(formatted)}, want {', '.join(wanted)}: run stack empty first")
     layout.write(layout.etc / "kafka-log.properties", KAFKA_LOG)
     # Where clients are told to connect: addresses of a proxy, when the stack was told to use one.
-    own = [layout.address(name) for name in names]
+    own = [layout.address(name) for name in brokers]
     told = options.settings.get("TRADEWIND_KAFKA", "").replace("ssl://", "").split(",")
     advertised = told if told != [""] and len(told) == len(own) else own
-    voters = ",".join(f"{node}@{layout.address(f'{name}-controller')}" for node, name in enumerate(names, 1))
+    values = {
+        "controller": layout.address(CONTROLLER),
+        "voter": f"{CONTROLLER_NODE}@{layout.address(CONTROLLER)}",
+        "protocol": "SSL" if options.tls else "PLAINTEXT",
+        "replicas": len(brokers),
+        "in_sync": len(brokers) // 2 + 1,
+    }
+    tls = KAFKA_TLS.format(certificate=certificate(layout), ca=ca(layout)) if options.tls else ""
+    written = [
+        kafka_properties(layout, CONTROLLER, KAFKA_CONTROLLER, {**values, "role": "controller", "node": CONTROLLER_NODE})
+    ]
+    for node, name in enumerate(brokers, 1):
+        mine = {"role": "broker", "node": node, "broker": own[node - 1], "advertised": advertised[node - 1]}
+        written.append(kafka_properties(layout, name, KAFKA_BROKER + tls, {**values, **mine}))
     cluster = str(uuid.uuid4())
-    text = KAFKA_PROPERTIES + (KAFKA_TLS.format(certificate=certificate(layout), ca=ca(layout)) if options.tls else "")
-    for node, name in enumerate(names, 1):
-        data = layout.folder(layout.state / name)
-        properties = layout.write(
-            layout.etc / f"{name}.properties",
-            text.format(
-                protocol="SSL" if options.tls else "PLAINTEXT",
-                node=node,
-                voters=voters,
-                broker=own[node - 1],
-                advertised=advertised[node - 1],
-                controller=layout.address(f"{name}-controller"),
-                replicas=len(names),
-                in_sync=len(names) // 2 + 1,
-                data=data,
-            ),
-        )
-        if not formatted:
-            tool = kafka_command(layout, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
-            run_quietly(layout, tool)
+    if not formatted:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda properties: kafka_format(layout, cluster, properties), written))
+
+
+def kafka_format(layout, cluster, properties):
+    tool = kafka_command(layout, 256, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
+    run_quietly(layout, tool)
+
+
+def kafka_properties(layout, name, text, values):
+    data = layout.folder(layout.state / name)
+    return layout.write(layout.etc / f"{name}.properties", (KAFKA_PROPERTIES + text).format(**values, data=data))
+
+
+def kafka_program(layout, name, heap, **more):
+    properties = layout.etc / f"{name}.properties"
+    command = kafka_command(layout, heap, "kafka.Kafka", str(properties))
+    return Program(name, command, [layout.port(name)], made_from=[properties], **more)
 
 
 def kafka_programs(layout, options):
-    return [
-        Program(
-            name,
-            kafka_command(layout, "kafka.Kafka", f"{layout.etc}/{name}.properties"),
-            [layout.port(name), layout.port(f"{name}-controller")],
-            made_from=[layout.etc / f"{name}.properties"],
-        )
-        for name in broker_names(options)
-    ]
+    controller = kafka_program(layout, CONTROLLER, 128, outlives_others=True)  # a broker takes its leave from it
+    return [controller, *(kafka_program(layout, name, 512) for name in broker_names(options))]
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------------

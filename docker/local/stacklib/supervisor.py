@@ -81,7 +81,7 @@ def _program_section(layout, program):
         state=layout.state,
         user_line=f"user={layout.user()}" if layout.is_root else "",
         # Parts are stopped before the servers they stand on, and started by `stack up` when topics are there.
-        priority=200 if program.part else 100,
+        priority=200 if program.part else 50 if program.outlives_others else 100,
         autostart="false" if program.part else "true",
         stop_signal=program.stop_signal,
         log=layout.log,

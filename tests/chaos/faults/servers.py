@@ -7,12 +7,12 @@ from .bench import PARTS, Missed, frozen, kind, limited, loses, throttled
 from .topics import SAGA, made_good
 
 
-@kind(("kafka", "postgres", "mongodb", "mails", "door", "provider"))
+@kind(("kafka", "kafka-controller", "postgres", "mongodb", "mails", "door", "provider"))
 def server_killed(bench, fault):
     bench.signal(fault.target, signal.SIGKILL)
 
 
-@kind(("kafka", "postgres", "mongodb", "door", "provider"), (1, 5))
+@kind(("kafka", "kafka-controller", "postgres", "mongodb", "door", "provider"), (1, 5))
 def server_stopped(bench, fault):
     """As for maintenance: it ends in good order, and is back later."""
     bench.stack.stop(fault.target)
@@ -22,7 +22,7 @@ def server_stopped(bench, fault):
         bench.stack.start(fault.target)
 
 
-@kind(("kafka", "postgres", "mongodb", "provider", "mails"), (2, 8))
+@kind(("kafka", "kafka-controller", "postgres", "mongodb", "provider", "mails"), (2, 8))
 def server_frozen(bench, fault):
     """It takes connections and says nothing."""
     frozen(bench, fault)
