@@ -107,8 +107,8 @@ static enum err_kind read_topic(struct timeline *timeline, enum topic topic, con
     if (since_ms >= 0) {
         if ((kind = kafka_open_consumer(&client, &options, err)) != ERR_OK)
             return kind;
-        kind = kafka_offset_at(client, topic_name(topic), timeline->shard,
-                               since_ms - CLOCKS_DIFFER_MS, &offset, err);
+        offset = since_ms - CLOCKS_DIFFER_MS;
+        kind = kafka_offsets_at(client, topic_name(topic), &timeline->shard, 1, &offset, 5000, err);
         kafka_close_consumer(client);
         if (kind != ERR_OK)
             return kind;

@@ -284,19 +284,15 @@ rd_kafka_headers_t *kafka_headers_from_block(struct view block)
 /* --- Offsets and reading -------------------------------------------------------------------- */
 
 /* ListOffsets answers the first offset for RD_KAFKA_OFFSET_BEGINNING, the end for _END. */
-static rd_kafka_resp_err_t list_offsets(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
-                                        int64_t which, int timeout_ms)
-{
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = which;
-    return rd_kafka_offsets_for_times(client, list, timeout_ms);
-}
-
 enum err_kind kafka_ends(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout_ms,
                          struct err *err)
 {
-    rd_kafka_resp_err_t code = list_offsets(client, list, RD_KAFKA_OFFSET_END, timeout_ms);
+    rd_kafka_resp_err_t code;
 
+    /* ListOffsets with the timestamp -1 answers the end. */
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    code = rd_kafka_offsets_for_times(client, list, timeout_ms);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return err_set(err, ERR_RETRY, "kafka: ends of partitions: %s", rd_kafka_err2str(code));
     for (int i = 0; i < list->cnt; i++)
@@ -305,56 +301,42 @@ enum err_kind kafka_ends(rd_kafka_t *client, rd_kafka_topic_partition_list_t *li
     return ERR_OK;
 }
 
-static enum err_kind fill_offsets(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
-                                  int64_t which, int64_t *offsets, int timeout_ms, struct err *err)
+enum err_kind kafka_offsets_at(rd_kafka_t *client, const char *topic, const int32_t *partitions,
+                               size_t count, int64_t *offsets, int timeout_ms, struct err *err)
 {
-    rd_kafka_resp_err_t code = list_offsets(client, list, which, timeout_ms);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    rd_kafka_resp_err_t code;
+    enum err_kind kind = ERR_OK;
 
-    for (int i = 0; i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *place = &list->elems[i];
-        rd_kafka_resp_err_t failed = code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : place->err;
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, partitions[i])->offset = offsets[i];
+    code = rd_kafka_offsets_for_times(client, list, timeout_ms);
+    for (size_t i = 0; i < count && kind == ERR_OK; i++) {
+        rd_kafka_resp_err_t failed = code != RD_KAFKA_RESP_ERR_NO_ERROR ? code : list->elems[i].err;
 
         if (failed != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return err_set(err, ERR_RETRY, "kafka: %s/%d: its %s: %s", place->topic,
-                           place->partition, which == RD_KAFKA_OFFSET_END ? "end" : "beginning",
+            kind = err_set(err, ERR_RETRY, "kafka: %s/%d: its offsets: %s", topic, partitions[i],
                            rd_kafka_err2str(failed));
-        offsets[i] = place->offset;
+        offsets[i] = list->elems[i].offset;
     }
-    return ERR_OK;
+    rd_kafka_topic_partition_list_destroy(list);
+    return kind;
 }
 
 enum err_kind kafka_bounds(rd_kafka_t *client, const char *topic, const int32_t *partitions,
                            size_t count, int64_t *lows, int64_t *ends, int timeout_ms,
                            struct err *err)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     enum err_kind kind;
 
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(list, topic, partitions[i]);
-    kind = fill_offsets(client, list, RD_KAFKA_OFFSET_BEGINNING, lows, timeout_ms, err);
+    for (size_t i = 0; i < count; i++) {
+        lows[i] = RD_KAFKA_OFFSET_BEGINNING;
+        ends[i] = RD_KAFKA_OFFSET_END;
+    }
+    kind = kafka_offsets_at(client, topic, partitions, count, lows, timeout_ms, err);
     if (kind == ERR_OK)
-        kind = fill_offsets(client, list, RD_KAFKA_OFFSET_END, ends, timeout_ms, err);
-    rd_kafka_topic_partition_list_destroy(list);
+        kind = kafka_offsets_at(client, topic, partitions, count, ends, timeout_ms, err);
     return kind;
-}
-
-enum err_kind kafka_offset_at(rd_kafka_t *client, const char *topic, int32_t partition,
-                              int64_t time_ms, int64_t *offset, struct err *err)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_resp_err_t code;
-
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = time_ms;
-    code = rd_kafka_offsets_for_times(client, list, 5000);
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        code = list->elems[0].err;
-    *offset = list->elems[0].offset;
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return err_set(err, ERR_RETRY, "kafka: %s/%d: offset at a time: %s", topic, partition,
-                       rd_kafka_err2str(code));
-    return ERR_OK;
 }
 
 struct range {

@@ -72,19 +72,23 @@ enum err_kind kafka_ends(rd_kafka_t *client, rd_kafka_topic_partition_list_t *li
                          struct err *err);
 
 /**
- * First offsets and ends of partitions of one topic, into arrays of count elements. Waits
- * timeout_ms for each of the two answers, whatever is away. (rd_kafka_query_watermark_offsets
- * waits, before librdkafka 2.3, until a broker that led a partition comes back: its issue 2588.)
+ * First offsets of partitions of one topic whose records are at or after a time. offsets, of count
+ * elements: in, the times in ms (RD_KAFKA_OFFSET_BEGINNING, _END: those); out, the offsets
+ * (RD_KAFKA_OFFSET_END: no record is that late). Waits timeout_ms, whatever is away.
  * Errors  ERR_RETRY: names the partition
+ */
+enum err_kind kafka_offsets_at(rd_kafka_t *client, const char *topic, const int32_t *partitions,
+                               size_t count, int64_t *offsets, int timeout_ms, struct err *err);
+
+/**
+ * First offsets and ends of partitions of one topic, into arrays of count elements. Waits
+ * timeout_ms for each of the two answers. (rd_kafka_query_watermark_offsets waits, before
+ * librdkafka 2.3, until a broker that led a partition comes back: its issue 2588.) Errors  as
+ * kafka_offsets_at's
  */
 enum err_kind kafka_bounds(rd_kafka_t *client, const char *topic, const int32_t *partitions,
                            size_t count, int64_t *lows, int64_t *ends, int timeout_ms,
                            struct err *err);
-
-/** First offset of one partition whose record is at or after time_ms; the end when there is none.
- */
-enum err_kind kafka_offset_at(rd_kafka_t *client, const char *topic, int32_t partition,
-                              int64_t time_ms, int64_t *offset, struct err *err);
 
 /**
  * Read partitions of one topic from given offsets (-1, -2 as librdkafka's END, BEGINNING are

@@ -64,13 +64,16 @@ static enum err_kind find_starts(struct read_back *back, struct err *err)
     }
     kind = kafka_read_to_end(back->relay->options.brokers, back->topic, back->places, back->starts,
                              back->count, note_last, back, err);
-    for (size_t i = 0; i < back->count && kind == ERR_OK; i++) {
-        back->starts[i] = 0;
-        if (back->ends[i] > 0 && back->last_time_ms[i] > READ_BACK_MS)
-            kind = kafka_offset_at(back->relay->producer, back->topic, back->places[i],
-                                   back->last_time_ms[i] - READ_BACK_MS, &back->starts[i], err);
+    if (kind != ERR_OK)
+        return kind;
+    for (size_t i = 0; i < back->count; i++)
+        back->starts[i] = back->ends[i] > 0 && back->last_time_ms[i] > READ_BACK_MS
+                              ? back->last_time_ms[i] - READ_BACK_MS
+                              : RD_KAFKA_OFFSET_BEGINNING;
+    kind = kafka_offsets_at(back->relay->producer, back->topic, back->places, back->count,
+                            back->starts, ANSWER_MS, err);
+    for (size_t i = 0; i < back->count; i++)
         back->starts[i] = read_back_start(back->starts[i], back->ends[i]);
-    }
     return kind;
 }
 

@@ -157,8 +157,9 @@ class Supervisor:
 
     def reread(self):
         """Take in a changed list of programs; those that changed are stopped, and started by the caller."""
+        priority = {program["name"]: program["process_prio"] for program in self.rpc.getAllConfigInfo()}
         added, changed, removed = self.rpc.reloadConfig()[0]
-        for name in removed + changed:
+        for name in sorted(removed + changed, key=lambda name: priority.get(name, 0), reverse=True):
             self._stop_and_forget(name)
         for name in added + changed:
             self.rpc.addProcessGroup(name)
