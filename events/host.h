@@ -11,6 +11,7 @@
 #include "runtime/token.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 /* The bounds of one unit: what waits beyond them is the next unit's. */
@@ -115,6 +116,7 @@ struct host {
     int wake_fd; /* eventfd: records or commands wait */
 
     atomic_bool stopping;
+    sem_t asked_to_leave; /* posted when it is stopping */
     atomic_int exit_code;
     atomic_bool flowing;                    /* started, the worker runs */
     atomic_bool assigned, leads;            /* for /readyz */
@@ -128,6 +130,7 @@ struct host {
     int probe_end_fd;
 
     /* worker */
+    int64_t leave_by_ms;     /* 0: it was not asked to leave */
     int64_t flow_at_ms;      /* flow.c: when it is looked at next */
     int64_t undecided_at_ms; /* undecided.c */
     struct unknown_schema unknown[UNKNOWN_SCHEMAS_MAX];

@@ -21,6 +21,7 @@
 #define WAIT_FOR_SERVERS_MS 500
 #define RELAY_GRACE_MS 5000
 #define HTTP_GRACE_MS 2000
+#define LEAVE_S 9
 #define QUERIES_MAX 1000
 
 /* --- What a part may ask of its host --------------------------------------------------------- */
@@ -235,6 +236,45 @@ static enum err_kind start_http(struct host *host, struct err *err)
     return kind;
 }
 
+/* --- Leaving, in time ----------------------------------------------------------------------- */
+
+/* Also from a signal's handler. */
+static void ask_to_leave(struct host *host)
+{
+    uint64_t one = 1;
+
+    atomic_store(&host->stopping, true);
+    sem_post(&host->asked_to_leave);
+    if (write(host->wake_fd, &one, sizeof one) < 0)
+        return;
+}
+
+/* A server that takes requests and says nothing keeps who waits for it for up to a minute. What was
+ * not committed then is done by who comes next, as after a kill. */
+static void *leave_in_time(void *context)
+{
+    struct host *host = context;
+    struct timespec left = {.tv_sec = LEAVE_S};
+
+    while (sem_wait(&host->asked_to_leave) != 0)
+        continue; /* a signal came */
+    while (nanosleep(&left, &left) != 0)
+        continue;
+    LOG_WARN("left_unfinished", "a server did not answer for as long as there was to leave: it "
+                                "ends now; who comes next goes on from what is stored");
+    _exit(1);
+}
+
+static enum err_kind start_leaving_in_time(struct host *host, struct err *err)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, leave_in_time, host) != 0)
+        return err_set(err, ERR_STOP, "no thread: %s", strerror(errno));
+    pthread_detach(thread);
+    return ERR_OK;
+}
+
 /* --- Start: each server is waited for --------------------------------------------------------- */
 
 static void pause_ms(int64_t ms)
@@ -354,13 +394,10 @@ static enum err_kind open_schemas(struct host *host, struct err *err)
 static void relay_cannot_go_on(void *context, const struct err *err)
 {
     struct host *host = context;
-    uint64_t one = 1;
 
     LOG_ERROR("relay_stopped", "the relay cannot go on: this instance ends", log_err(err));
     atomic_store(&host->exit_code, 1);
-    atomic_store(&host->stopping, true);
-    if (write(host->wake_fd, &one, sizeof one) < 0)
-        return;
+    ask_to_leave(host);
 }
 
 static enum err_kind start_relay(struct host *host, struct err *err)
@@ -515,12 +552,11 @@ static struct host *signalled;
 
 static void on_signal(int number)
 {
-    uint64_t one = 1;
+    int saved = errno;
 
     (void)number;
-    atomic_store(&signalled->stopping, true);
-    if (write(signalled->wake_fd, &one, sizeof one) < 0)
-        return;
+    ask_to_leave(signalled);
+    errno = saved;
 }
 
 static void catch_signals(struct host *host)
@@ -539,8 +575,8 @@ static void print_help(const struct part *part)
 {
     printf(
         "tradewind-%s: a part of Tradewind. It takes no arguments; these settings come from the\n"
-        "environment. SIGTERM ends it: it finishes what it began, publishes what it committed, "
-        "leaves.\n\n",
+        "environment. SIGTERM ends it within ten seconds: it finishes what it began, publishes\n"
+        "what it committed, leaves.\n\n",
         part->name);
     settings_print(stdout, part->name, part->settings, part->setting_count);
 }
@@ -556,7 +592,9 @@ static int run(struct host *host)
     host->partitions = (int32_t)setting_integer("TRADEWIND_PARTITIONS");
     host->records = mem_alloc(UNIT_RECORDS_MAX * sizeof *host->records);
     catch_signals(host);
-    kind = start_all(host, &err);
+    kind = start_leaving_in_time(host, &err);
+    if (kind == ERR_OK)
+        kind = start_all(host, &err);
     if (kind == ERR_OK) {
         atomic_store(&host->flowing, true);
         LOG_INFO("started", "the part runs",
@@ -567,7 +605,7 @@ static int run(struct host *host)
         LOG_ERROR("stopped", "this instance cannot go on and ends", log_err(&err));
         atomic_store(&host->exit_code, 1);
     }
-    atomic_store(&host->stopping, true);
+    ask_to_leave(host);
     stop_all(host);
     LOG_INFO("left", "the part has ended");
     return atomic_load(&host->exit_code);
@@ -600,5 +638,6 @@ int part_main(const struct part *part, int argc, char **argv)
     pthread_cond_init(&host.query_ready, NULL);
     host.queries_last = &host.queries;
     host.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    sem_init(&host.asked_to_leave, 0, 0);
     return run(&host);
 }

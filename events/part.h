@@ -78,6 +78,10 @@ struct part {
 
     /* Before anything flows; the database is migrated. */
     enum err_kind (*start)(struct host *host, struct err *err);
+    /* The instance is asked to leave: begin nothing outside any more. true: what was begun is
+     * answered, and that is stored. Asked ten times a second, for three seconds at most, while the
+     * worker goes on; may be NULL. */
+    bool (*leave)(struct host *host);
     /* Nothing flows any more: end threads, free. */
     void (*stop)(struct host *host);
     /* This instance has taken over an input partition: do again what is owed for its shard.

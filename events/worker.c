@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define TICK_MS 100
+#define LEAVE_HOOK_MS 3000
 /* After a burst, what malloc keeps goes back to the system. */
 #define RETRY_MIN_MS 20
 #define RETRY_MAX_MS 1000
@@ -651,6 +652,17 @@ static void wait_for_work(struct host *host, int64_t until_ms)
         return;
 }
 
+static bool may_leave(struct host *host)
+{
+    int64_t now_ms = clock_monotonic_ms();
+
+    if (!atomic_load(&host->stopping))
+        return false;
+    if (host->leave_by_ms == 0)
+        host->leave_by_ms = now_ms + LEAVE_HOOK_MS;
+    return host->part->leave == NULL || host->part->leave(host) || now_ms >= host->leave_by_ms;
+}
+
 enum err_kind worker_run(struct host *host, struct err *err)
 {
     static struct metric *const metrics[] = {&units_total,     &events_total, &commands_total,
@@ -661,7 +673,7 @@ enum err_kind worker_run(struct host *host, struct err *err)
 
     for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
         metric_register(metrics[i]);
-    while (!atomic_load(&host->stopping)) {
+    while (!may_leave(host)) {
         int64_t now_ms;
         bool more = false;
 

@@ -1,5 +1,5 @@
-/* Mail out: libcurl over SMTP, one connection kept open, one mail at a time (the caller's thread
- * waits). */
+/* Mail out: libcurl over SMTP, several mails at the same time over connections that are kept open.
+ * One thread. */
 #ifndef TRADEWIND_RUNTIME_SMTP_H
 #define TRADEWIND_RUNTIME_SMTP_H
 
@@ -26,20 +26,38 @@ struct mail {
  * url  smtp://host:port or smtps://host:port
  * tls  STARTTLS: "never", "may" (when the server offers it; its certificate is not looked at) or
  *      "must" (with a certificate that can be trusted)
+ * timeout_ms   for one mail
+ * connections  mails that can be under way at the same time, at least 1
  *
  * Errors  ERR_STOP: a url or tls of another form
  */
 enum err_kind smtp_open(struct smtp **out, const char *url, const char *tls, int64_t timeout_ms,
-                        struct err *err);
+                        int connections, struct err *err);
+/** What is under way is given up: the server may have it all the same. */
 void smtp_close(struct smtp *smtp);
 CLEANUP(smtp_close, struct smtp *)
 
+/** Mails that were begun and have no answer yet. */
+int smtp_under_way(const struct smtp *smtp);
+
 /**
- * Hand one mail to the server. After ERR_RETRY the server may have it all the same.
- * Errors  ERR_RETRY: no connection, time-out, 4xx, or a server that takes no mail from us at all
- *         ERR_REJECT: 5xx for this mail, or a field that cannot be sent
+ * Begin to hand a mail to the server, when there are fewer than connections under way. The mail is
+ * copied; context comes back with its answer.
+ * Errors  ERR_REJECT: a field that cannot be sent; nothing was begun
  */
-enum err_kind smtp_send(struct smtp *smtp, const struct mail *mail, struct err *err);
+enum err_kind smtp_begin(struct smtp *smtp, const struct mail *mail, void *context,
+                         struct err *err);
+
+struct smtp_answer {
+    void *context; /* of the mail */
+    /* ERR_OK: the server has it. ERR_RETRY: no connection, time-out, 4xx, or a server that takes no
+     * mail from us at all; it may have it all the same. ERR_REJECT: 5xx for this mail. */
+    enum err_kind kind;
+    struct err err;
+};
+
+/** The next answer. false: none came within wait_ms, or nothing is under way. */
+bool smtp_answered(struct smtp *smtp, struct smtp_answer *out, int wait_ms);
 
 /**
  * The mail as it goes over the wire (CRLF; dots are left to curl): multipart/alternative when there

@@ -16,11 +16,12 @@
 #include <time.h>
 
 enum {
-    ROWS_OF_A_SHARD = 8, /* read at a time: an order can have a thousand lines */
-    IDLE_MS = 1000,      /* between two walks when nothing new comes */
-    PAUSE_MIN_MS = 250,  /* when the mail server does not answer; doubled each time */
+    ROWS_OF_A_SHARD = 16, /* read at a time: an order can have a thousand lines */
+    IDLE_MS = 1000,       /* between two walks when nothing new comes */
+    PAUSE_MIN_MS = 250,   /* when the mail server does not answer; doubled each time */
     PAUSE_MAX_MS = 10000,
     AGAIN_MS = 100, /* for an outcome that could not be stored */
+    ANSWER_MS = 1000,
 };
 
 static struct metric retried_total = METRIC(METRIC_COUNTER, "tradewind_email_retried_total",
@@ -51,6 +52,12 @@ struct owed {
     struct view created; /* VIEW_NONE: its order.created has not been heard of */
 };
 
+/* A mail that the mail server has been begun to be given. */
+struct sending {
+    const struct owed *owed;
+    const char *message_id;
+};
+
 struct mailer {
     struct host *host;
     pthread_t thread;
@@ -61,6 +68,7 @@ struct mailer {
     struct pg_batch columns;
     struct place *places; /* by shard */
     int64_t pause_ms;     /* 0: the mail server answers */
+    bool must_pause;      /* it did not, and those under way are waited for first */
     int64_t next_send_us; /* monotonic: not before, for the rate */
     struct outcome *outcomes;
     size_t outcome_count;
@@ -69,7 +77,9 @@ struct mailer {
     pthread_cond_t changed;
     bool *held; /* by shard */
     bool is_news;
-    bool stopping;
+    bool leaving;   /* no mail is begun any more */
+    bool has_left;  /* the thread has ended, and what it was told is stored */
+    bool stopping;  /* nobody stores any more */
     size_t waiting; /* outcomes the worker has */
 };
 
@@ -107,23 +117,23 @@ static struct timespec in_ms(int64_t ms)
     return at;
 }
 
-static bool is_stopping(struct mailer *mailer)
+static bool is_said(struct mailer *mailer, const bool *what)
 {
-    bool stopping;
+    bool said;
 
     pthread_mutex_lock(&mailer->lock);
-    stopping = mailer->stopping;
+    said = *what;
     pthread_mutex_unlock(&mailer->lock);
-    return stopping;
+    return said;
 }
 
-/* Ends early when the mailer is to stop. */
+/* Ends early when the mailer is to leave. */
 static void pause_for(struct mailer *mailer, int64_t ms)
 {
     struct timespec until = in_ms(ms);
 
     pthread_mutex_lock(&mailer->lock);
-    while (!mailer->stopping &&
+    while (!mailer->leaving &&
            pthread_cond_timedwait(&mailer->changed, &mailer->lock, &until) != ETIMEDOUT)
         ;
     pthread_mutex_unlock(&mailer->lock);
@@ -135,25 +145,11 @@ static void wait_for_news(struct mailer *mailer)
     struct timespec until = in_ms(IDLE_MS);
 
     pthread_mutex_lock(&mailer->lock);
-    while (!mailer->stopping && !mailer->is_news &&
+    while (!mailer->leaving && !mailer->is_news &&
            pthread_cond_timedwait(&mailer->changed, &mailer->lock, &until) != ETIMEDOUT)
         ;
     mailer->is_news = false;
     pthread_mutex_unlock(&mailer->lock);
-}
-
-static void keep_rate(struct mailer *mailer)
-{
-    int64_t now_us = clock_monotonic_us();
-    int64_t wait_us = mailer->next_send_us - now_us;
-
-    if (wait_us > 0) {
-        const struct timespec wait = {wait_us / 1000000, wait_us % 1000000 * 1000};
-
-        nanosleep(&wait, NULL);
-        now_us += wait_us;
-    }
-    mailer->next_send_us = now_us + 1000000 / setting_integer("TRADEWIND_MAIL_RATE");
 }
 
 /* --- Outcomes: commands for the worker ----------------------------------------------------------
@@ -217,7 +213,7 @@ static size_t submit_outcomes(struct mailer *mailer)
 /* Until all are stored: what the mail server took must not be sent again. */
 static void store_outcomes(struct mailer *mailer)
 {
-    while (submit_outcomes(mailer) > 0 && !is_stopping(mailer)) {
+    while (submit_outcomes(mailer) > 0 && !is_said(mailer, &mailer->stopping)) {
         bool again = false;
 
         for (size_t i = 0; i < mailer->outcome_count; i++)
@@ -256,63 +252,125 @@ static void postpone(struct mailer *mailer, const struct owed *owed, const char 
 
 static void server_answers(struct mailer *mailer)
 {
-    if (mailer->pause_ms > 0)
+    if (atomic_exchange(&silent_since_ms, 0) != 0)
         LOG_INFO("mail_server_back", "the mail server takes mails again");
     mailer->pause_ms = 0;
-    atomic_store(&silent_since_ms, 0);
 }
 
 static void server_is_silent(struct mailer *mailer, const struct err *err)
 {
-    if (mailer->pause_ms == 0) {
+    if (atomic_load(&silent_since_ms) == 0) {
         LOG_WARN("mail_server_silent", "a mail was not taken: mails wait, orders go on",
                  log_err(err));
         atomic_store(&silent_since_ms, clock_monotonic_ms());
     }
+    mailer->must_pause = true;
+}
+
+static void pause_for_server(struct mailer *mailer)
+{
+    mailer->must_pause = false;
     mailer->pause_ms = mailer->pause_ms == 0 ? PAUSE_MIN_MS : 2 * mailer->pause_ms;
     if (mailer->pause_ms > PAUSE_MAX_MS)
         mailer->pause_ms = PAUSE_MAX_MS;
     pause_for(mailer, mailer->pause_ms);
 }
 
-static void hand_over(struct mailer *mailer, const struct owed *owed,
+/* --- Mails under way -----------------------------------------------------------------------------
+ */
+
+/* false: no answer came within wait_ms. */
+static bool take_answer(struct mailer *mailer, int wait_ms)
+{
+    struct smtp_answer answer;
+    const struct sending *sending;
+
+    if (!smtp_answered(mailer->smtp, &answer, wait_ms))
+        return false;
+    sending = answer.context;
+    switch (answer.kind) {
+    case ERR_OK:
+        server_answers(mailer);
+        settle(mailer, sending->owed, sending->message_id, true, "");
+        break;
+    case ERR_REJECT:
+        settle(mailer, sending->owed, sending->message_id, false,
+               email_without_addresses(answer.err.text, &mailer->arena).data);
+        break;
+    case ERR_RETRY:
+    case ERR_STOP:
+        postpone(mailer, sending->owed, answer.err.text);
+        server_is_silent(mailer, &answer.err);
+    }
+    return true;
+}
+
+/* Until no more than so many are under way. */
+static void take_answers(struct mailer *mailer, int left)
+{
+    while (smtp_under_way(mailer->smtp) > left)
+        take_answer(mailer, ANSWER_MS);
+}
+
+static void keep_rate(struct mailer *mailer)
+{
+    int64_t wait_us;
+
+    while ((wait_us = mailer->next_send_us - clock_monotonic_us()) > 0) {
+        const struct timespec wait = {wait_us / 1000000, wait_us % 1000000 * 1000};
+
+        if (wait_us < 1000 || smtp_under_way(mailer->smtp) == 0)
+            nanosleep(&wait, NULL);
+        else
+            take_answer(mailer, (int)(wait_us / 1000));
+    }
+    mailer->next_send_us = clock_monotonic_us() + 1000000 / setting_integer("TRADEWIND_MAIL_RATE");
+}
+
+/* Wait until a mail may be begun. A server that did not answer is asked about one mail, not about
+ * many. false: none may be, in this step. */
+static bool gets_turn(struct mailer *mailer)
+{
+    int connections = (int)setting_integer("TRADEWIND_MAIL_CONNECTIONS");
+
+    keep_rate(mailer);
+    take_answers(mailer, mailer->pause_ms > 0 ? 0 : connections - 1);
+    return !mailer->must_pause && !is_said(mailer, &mailer->leaving);
+}
+
+/* false: not its turn. */
+static bool hand_over(struct mailer *mailer, const struct owed *owed,
                       const struct letter_facts *facts, const struct contact *contact,
                       const char *message_id)
 {
     struct arena *arena = &mailer->arena;
+    struct sending *sending = arena_array(arena, 1, sizeof *sending);
     struct letter letter;
     struct err err;
 
+    if (!gets_turn(mailer))
+        return false;
+    *sending = (struct sending){owed, message_id};
     letter_write(&letter, facts, arena);
-    keep_rate(mailer);
-    switch (smtp_send(
-        mailer->smtp,
-        &(struct mail){
-            .message_id = message_id,
-            .from = setting_text("TRADEWIND_MAIL_FROM"),
-            .to = arena_view(arena, contact->email).data,
-            .to_name = arena_view(arena, contact->name).data,
-            .subject = letter.subject,
-            .text = letter.text,
-            .html = letter.html,
-            .headers =
-                (const char *const[]){
-                    arena_printf(arena, "X-Order-Id: %.*s", VIEW_PRINT(owed->order_id)).data, NULL},
-            .date_us = owed->queued_us,
-        },
-        &err)) {
-    case ERR_OK:
-        server_answers(mailer);
-        settle(mailer, owed, message_id, true, "");
-        return;
-    case ERR_REJECT:
+    if (smtp_begin(
+            mailer->smtp,
+            &(struct mail){
+                .message_id = message_id,
+                .from = setting_text("TRADEWIND_MAIL_FROM"),
+                .to = arena_view(arena, contact->email).data,
+                .to_name = arena_view(arena, contact->name).data,
+                .subject = letter.subject,
+                .text = letter.text,
+                .html = letter.html,
+                .headers =
+                    (const char *const[]){
+                        arena_printf(arena, "X-Order-Id: %.*s", VIEW_PRINT(owed->order_id)).data,
+                        NULL},
+                .date_us = owed->queued_us,
+            },
+            sending, &err) != ERR_OK)
         settle(mailer, owed, message_id, false, email_without_addresses(err.text, arena).data);
-        return;
-    case ERR_RETRY:
-    case ERR_STOP:
-        postpone(mailer, owed, err.text);
-        server_is_silent(mailer, &err);
-    }
+    return true;
 }
 
 /* The order as it was kept; NULL: it cannot be read, or not yet (err is ERR_RETRY). */
@@ -328,7 +386,8 @@ static const struct order_created *read_created(struct mailer *mailer, const str
     return type == EVENT_ORDER_CREATED ? event : NULL;
 }
 
-static void send_mail(struct mailer *mailer, const struct owed *owed)
+/* false: not its turn. */
+static bool send_mail(struct mailer *mailer, const struct owed *owed)
 {
     struct arena *arena = &mailer->arena;
     const char *message_id =
@@ -341,10 +400,10 @@ static void send_mail(struct mailer *mailer, const struct owed *owed)
     if (is_too_old(owed)) {
         settle(mailer, owed, message_id, false,
                arena_printf(arena, "too old; last: %.*s", VIEW_PRINT(owed->last_error)).data);
-        return;
+        return true;
     }
     if (owed->created.data == NULL)
-        return; /* topics are read side by side: its order.created is still to come */
+        return true; /* topics are read side by side: its order.created is still to come */
     created = read_created(mailer, owed, &err);
     if (created == NULL && err.kind == ERR_RETRY) {
         postpone(mailer, owed, err.text); /* a later release has kept it: its schemas are to come */
@@ -358,17 +417,18 @@ static void send_mail(struct mailer *mailer, const struct owed *owed)
     } else if (contact.email.size == 0) {
         settle(mailer, owed, message_id, false, "no contact");
     } else {
-        hand_over(mailer, owed,
-                  &(struct letter_facts){.kind = owed->kind,
-                                         .shop = setting_text("TRADEWIND_MAIL_SHOP"),
-                                         .name = contact.name,
-                                         .created = created,
-                                         .reason = owed->reason,
-                                         .was = owed->was,
-                                         .amount_minor = owed->amount_minor,
-                                         .currency = owed->currency},
-                  &contact, message_id);
+        return hand_over(mailer, owed,
+                         &(struct letter_facts){.kind = owed->kind,
+                                                .shop = setting_text("TRADEWIND_MAIL_SHOP"),
+                                                .name = contact.name,
+                                                .created = created,
+                                                .reason = owed->reason,
+                                                .was = owed->was,
+                                                .amount_minor = owed->amount_minor,
+                                                .currency = owed->currency},
+                         &contact, message_id);
     }
+    return true;
 }
 
 /* --- The walk ------------------------------------------------------------------------------------
@@ -466,12 +526,16 @@ static enum err_kind step(struct mailer *mailer, bool *at_end, struct err *err)
         return err->kind;
     *at_end = count == 0;
     mailer->outcomes = arena_array(&mailer->arena, count + 1, sizeof *mailer->outcomes);
-    for (size_t i = 0; i < count && !is_stopping(mailer); i++) {
+    for (size_t i = 0; i < count && !mailer->must_pause && !is_said(mailer, &mailer->leaving);
+         i++) {
+        if (is_due(&owed[i], clock_utc_us()) && !send_mail(mailer, &owed[i]))
+            break;
         move_on(mailer, &owed[i]);
-        if (is_due(&owed[i], clock_utc_us()))
-            send_mail(mailer, &owed[i]);
     }
+    take_answers(mailer, 0);
     store_outcomes(mailer);
+    if (mailer->must_pause)
+        pause_for_server(mailer);
     return ERR_OK;
 }
 
@@ -489,7 +553,7 @@ static void *mailer_main(void *context)
     struct mailer *mailer = context;
     bool was_well = true;
 
-    while (!is_stopping(mailer)) {
+    while (!is_said(mailer, &mailer->leaving)) {
         bool at_end = false;
         struct err err;
         enum err_kind kind = open_session(mailer, &err);
@@ -508,6 +572,9 @@ static void *mailer_main(void *context)
         }
         was_well = kind == ERR_OK;
     }
+    pthread_mutex_lock(&mailer->lock);
+    mailer->has_left = true;
+    pthread_mutex_unlock(&mailer->lock);
     return NULL;
 }
 
@@ -553,7 +620,8 @@ enum err_kind mailer_start(struct mailer **out, struct host *host, struct err *e
     if (contact_key_load(&mailer->contact_key, setting_text("TRADEWIND_CONTACT_KEY"), err) !=
             ERR_OK ||
         smtp_open(&mailer->smtp, setting_text("TRADEWIND_SMTP"), setting_text("TRADEWIND_MAIL_TLS"),
-                  setting_integer("TRADEWIND_MAIL_TIMEOUT_MS"), err) != ERR_OK)
+                  setting_integer("TRADEWIND_MAIL_TIMEOUT_MS"),
+                  (int)setting_integer("TRADEWIND_MAIL_CONNECTIONS"), err) != ERR_OK)
         return err->kind;
     if (pthread_create(&mailer->thread, NULL, mailer_main, mailer) != 0)
         return err_set(err, ERR_STOP, "no thread for the mailer: %s", strerror(errno));
@@ -561,10 +629,23 @@ enum err_kind mailer_start(struct mailer **out, struct host *host, struct err *e
     return ERR_OK;
 }
 
+bool mailer_leave(struct mailer *mailer)
+{
+    bool has_left;
+
+    pthread_mutex_lock(&mailer->lock);
+    mailer->leaving = true;
+    has_left = mailer->has_left;
+    pthread_cond_broadcast(&mailer->changed);
+    pthread_mutex_unlock(&mailer->lock);
+    return has_left;
+}
+
 void mailer_stop(struct mailer *mailer)
 {
     if (mailer == NULL)
         return;
+    mailer_leave(mailer);
     pthread_mutex_lock(&mailer->lock);
     mailer->stopping = true;
     pthread_cond_broadcast(&mailer->changed);

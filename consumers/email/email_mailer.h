@@ -1,4 +1,4 @@
-/* The thread that hands owed mails to the mail server, one at a time and not faster than allowed.
+/* The thread that hands owed mails to the mail server, a few at a time and not faster than allowed.
  *
  * It walks through the rows of owed_mails of the shards this instance holds, a few of each shard at
  * a time, begins again when there is something new, and keeps nothing in memory that is not in the
@@ -18,6 +18,8 @@ struct mailer;
 
 /** Reads its settings and starts the thread; gives *out (mailer_stop). */
 enum err_kind mailer_start(struct mailer **out, struct host *host, struct err *err);
+/** Begin no mail any more. true: those that were begun are answered, and that is stored. */
+bool mailer_leave(struct mailer *mailer);
 /** Ends the thread. The worker has ended: nobody answers commands any more. */
 void mailer_stop(struct mailer *mailer);
 

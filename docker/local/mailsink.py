@@ -4,7 +4,8 @@
 Each mail is a file, N.eml, in the folder it is given; the list is kept in memory and read from the files at start.
 
     GET  /                  a page to look at
-    GET  /mails             JSON: {count, message_ids, next, mails: [...]}, oldest first. Filters: ?order= ?to= ?message_id=
+    GET  /mails             JSON: {count, message_ids, next, mails: [...], begun}, oldest first. Filters: ?order= ?to= ?message_id=
+                            begun: how many it has begun to take since it started
                             Pages: ?limit= (100, at most 10000) ?after= (a mail's number; `next` of the page before)
     GET  /mails/N           the mail as it came; /mails/N.html: its HTML part
     GET  /behaviour         what it does with mails now
@@ -79,6 +80,7 @@ class Box:
         self.lock = threading.Lock()
         self.mails = [self._read(path) for path in sorted(folder.glob("*.eml"), key=lambda path: int(path.stem))]
         self.behaviour = ("accept", 0.0)
+        self.begun = 0
 
     def _read(self, path):
         return summary(int(path.stem), utc(path.stat().st_mtime), path.read_bytes())
@@ -116,6 +118,7 @@ class Receiver:
 
     async def handle_MAIL(self, server, session, envelope, address, options):
         kind, seconds = self.box.behaviour
+        self.box.begun += 1
         if kind == "stall":
             await asyncio.sleep(seconds)
         if kind == "refuse":
@@ -174,6 +177,7 @@ class Pages(BaseHTTPRequestHandler):
         shown = shown[:limit]
         body = {
             "count": len(matching),
+            "begun": self.box.begun,
             "message_ids": len({mail.message_id for mail in matching}),
             "next": shown[-1].number if more else None,
             "mails": [asdict(mail) for mail in shown],

@@ -29,7 +29,8 @@ from releases import Releases  # noqa: E402
 
 RATE = 200  # orders a second that a release build bears on two cores while things fail
 AT_ONCE = 4  # faults that strike side by side
-PRODUCTS, SCARCE = 60, 6  # the scarce ones run out
+PRODUCTS, SCARCE = 60, 6  # the scarce ones run out ...
+FEW = 5000  # ... soon, also in a long run: what grows with the orders does so evenly from then on
 UNDECIDED = "select count(*) from dead_letters where reason = 'undecided'"
 REST_S = 900  # to come to rest in, when nothing fails any more: the mails of an hour may be owed
 EXAMPLES = 8
@@ -48,7 +49,7 @@ def stock_up(stack, run, orders):
         for sku, price in prices.items()
     ]
     receipts = [
-        {"receipt_id": sku, "sku": sku, "quantity": orders * 6 if i >= SCARCE else max(1, orders // 60)}
+        {"receipt_id": sku, "sku": sku, "quantity": orders * 6 if i >= SCARCE else max(1, min(orders // 60, FEW))}
         for i, sku in enumerate(prices)
     ]
     # The door may just have lost an instance that the start has replaced; the same again is one.

@@ -126,16 +126,19 @@ static size_t send_mails(const char *tls, bool *refused)
     struct err err = {0};
     size_t sent = 0;
 
-    HOLDS(smtp_open(&smtp, url, tls, TIMEOUT_MS, &err) == ERR_OK, err.text);
+    HOLDS(smtp_open(&smtp, url, tls, TIMEOUT_MS, 1, &err) == ERR_OK, err.text);
     for (int i = 0; i < MAILS; i++) {
-        enum err_kind kind;
+        struct smtp_answer answer = {0};
 
-        err = (struct err){0};
-        kind = smtp_send(smtp, &MAIL, &err);
-        sent += kind == ERR_OK;
-        *refused = *refused || kind == ERR_REJECT;
-        HOLDS(kind == ERR_OK || kind == ERR_RETRY || kind == ERR_REJECT, err.text);
-        HOLDS(kind == ERR_OK || (err.kind == kind && err.text[0] != '\0'), "no reason");
+        HOLDS(smtp_begin(smtp, &MAIL, NULL, &err) == ERR_OK, err.text);
+        HOLDS(smtp_answered(smtp, &answer, 2 * TIMEOUT_MS), "no answer");
+        sent += answer.kind == ERR_OK;
+        *refused = *refused || answer.kind == ERR_REJECT;
+        HOLDS(answer.kind == ERR_OK || answer.kind == ERR_RETRY || answer.kind == ERR_REJECT,
+              answer.err.text);
+        HOLDS(answer.kind == ERR_OK ||
+                  (answer.err.kind == answer.kind && answer.err.text[0] != '\0'),
+              "no reason");
     }
     return sent;
 }

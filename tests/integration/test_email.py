@@ -2,10 +2,12 @@
 
 import itertools
 import time
+from datetime import datetime
 
 import pytest
 
 CHARGE = "TEST-MAIL"
+STALL_S = 1.5  # before it is too much for the part
 keys = (f"mail-{time.time_ns()}-{i}" for i in itertools.count())
 
 
@@ -166,3 +168,33 @@ def test_an_address_stands_in_no_event_and_in_no_log(stack):
     assert "grace.hopper" not in stack.tradewind("order", order, "--json", as_json=False)
     for part in ("orders", "email", "payment"):
         assert "grace.hopper" not in stack.log(part)
+
+
+def test_a_slow_mail_server_is_given_several_mails_at_the_same_time(stack):
+    stack.mail_behaviour(f"stall {STALL_S}")
+
+    orders = [place(stack) for _ in range(4)]
+
+    for order in orders:
+        wait_for(stack, order, "confirmation", "sent")
+    taken = sorted(received(mail) for order in orders for mail in mails(stack, order))
+    assert len(taken) == len(orders)
+    # One at a time, there would be as much between any two of them as the server takes for one.
+    assert min(later - earlier for earlier, later in itertools.pairwise(taken)) < STALL_S
+
+
+def test_a_mail_that_is_under_way_when_the_part_is_asked_to_leave_is_sent_once(stack):
+    stack.mail_behaviour(f"stall {STALL_S}")
+    begun = stack.mails(limit=1)["begun"]
+    order = place(stack)
+    stack.wait_until(lambda: stack.mails(limit=1)["begun"] > begun, what="the mail server being given the mail")
+
+    stack.restart("email")
+
+    stack.mail_behaviour("accept")
+    wait_for(stack, order, "confirmation", "sent")
+    assert len(mails(stack, order)) == 1
+
+
+def received(mail):
+    return datetime.fromisoformat(mail["received_at"]).timestamp()

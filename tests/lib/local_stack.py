@@ -201,7 +201,7 @@ class Stack:
         return MongoClient(self.settings["TRADEWIND_MONGODB"], retryWrites=False).get_default_database()
 
     def mails(self, **filters):
-        """What the mail sink has: {count, message_ids, mails}; filters order=, to=, message_id=, limit=, after=."""
+        """What the mail sink has: {count, begun, message_ids, mails}; filters order=, to=, message_id=, limit=, after=."""
         return requests.get(self.settings["TRADEWIND_MAILS"] + "/mails", params=filters, timeout=10).json()
 
     def mail_behaviour(self, text):

@@ -33,14 +33,32 @@ def test_parts_leave_in_time_when_the_broker_went_while_they_read_its_logs(shop)
     for part in PARTS:
         stack.kill(part)
     stack.stop("kafka")
-    pids = [stack.pid(part) for part in PARTS]
 
-    for pid in pids:
-        os.kill(pid, signal.SIGTERM)
+    all_leave(stack)
 
-    stack.wait_until(lambda: not any(map(runs, pids)), LEAVES_WITHIN_S, "all parts having left")
     stack.start("kafka")
     stack.wait_ready()
+
+
+@pytest.mark.parametrize("server", ["postgres", "mongodb"])
+def test_parts_leave_in_time_when_a_server_takes_requests_and_answers_none(shop, server):
+    stack, mug = shop.stack, shop.product(stock=1)
+    order = shop.order((mug, 1))
+    frozen = stack.freeze(server)
+
+    all_leave(stack)
+
+    stack.thaw(frozen)
+    stack.wait_ready()
+    shop.wait_for(order, "fulfilled")
+    assert shop.booked(order) == [("authorize", "done"), ("capture", "done")]
+
+
+def all_leave(stack):
+    pids = [stack.pid(part) for part in PARTS]
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    stack.wait_until(lambda: not any(map(runs, pids)), LEAVES_WITHIN_S, "all parts having left")
 
 
 def runs(pid):

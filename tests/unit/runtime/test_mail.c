@@ -205,22 +205,36 @@ Test(smtp, a_url_or_tls_of_another_form_is_named)
         struct smtp *smtp = NULL;
         struct err err = {0};
 
-        cr_expect_eq(smtp_open(&smtp, cases[i].url, cases[i].tls, 1000, &err), ERR_STOP);
+        cr_expect_eq(smtp_open(&smtp, cases[i].url, cases[i].tls, 1000, 2, &err), ERR_STOP);
         cr_expect(strstr(err.text, cases[i].reason) != NULL, "%s", err.text);
         cr_expect_null(smtp);
     }
 }
 
-Test(smtp, without_a_server_the_mail_waits)
+Test(smtp, without_a_server_mails_wait)
 {
     struct mail mail = plain_mail();
     struct smtp *smtp = NULL;
     struct err err = {0};
+    bool told[2] = {false, false};
 
-    cr_assert_eq(smtp_open(&smtp, "smtp://127.0.0.1:1", "never", 1000, &err), ERR_OK);
+    cr_assert_eq(smtp_open(&smtp, "smtp://127.0.0.1:1", "never", 1000, 2, &err), ERR_OK);
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(smtp_begin(smtp, &mail, &told[i], &err), ERR_OK);
+    cr_expect_eq(smtp_under_way(smtp), 2);
 
-    cr_expect_eq(smtp_send(smtp, &mail, &err), ERR_RETRY);
-    cr_expect(strstr(err.text, "smtp smtp://127.0.0.1:1: Failed to connect") != NULL, "%s",
-              err.text);
+    for (int i = 0; i < 2; i++) {
+        struct smtp_answer answer = {0};
+
+        cr_assert(smtp_answered(smtp, &answer, 5000));
+        *(bool *)answer.context = true;
+        cr_expect_eq(answer.kind, ERR_RETRY);
+        cr_expect(strstr(answer.err.text, "smtp smtp://127.0.0.1:1: Failed to connect") != NULL,
+                  "%s", answer.err.text);
+    }
+
+    cr_expect(told[0] && told[1], "each mail has its own answer");
+    cr_expect_eq(smtp_under_way(smtp), 0);
+    cr_expect_not(smtp_answered(smtp, &(struct smtp_answer){0}, 0));
     smtp_close(smtp);
 }
