@@ -283,13 +283,12 @@ rd_kafka_headers_t *kafka_headers_from_block(struct view block)
 
 /* --- Offsets and reading -------------------------------------------------------------------- */
 
-/* ListOffsets answers the first offset for RD_KAFKA_OFFSET_BEGINNING, the end for _END. */
 enum err_kind kafka_ends(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout_ms,
                          struct err *err)
 {
     rd_kafka_resp_err_t code;
 
-    /* ListOffsets with the timestamp -1 answers the end. */
+    /* ListOffsets takes RD_KAFKA_OFFSET_END, and _BEGINNING, for a time. */
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = RD_KAFKA_OFFSET_END;
     code = rd_kafka_offsets_for_times(client, list, timeout_ms);

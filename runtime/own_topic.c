@@ -27,25 +27,19 @@ static enum err_kind read_ends(const char *brokers, const char *topic, int32_t p
                                int32_t *numbers, int64_t *starts, struct err *err)
 {
     const struct kafka_consumer_options options = {.brokers = brokers};
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
     rd_kafka_t *client;
     enum err_kind kind = kafka_open_consumer(&client, &options, err);
 
-    for (int32_t i = 0; i < partitions; i++)
-        rd_kafka_topic_partition_list_add(list, topic, i);
-    if (kind == ERR_OK) {
-        kind = kafka_ends(client, list, 5000, err);
-        kafka_close_consumer(client);
-    }
-    for (int32_t i = 0; kind == ERR_OK && i < partitions; i++) {
-        int64_t end = list->elems[i].offset;
-
-        if (end < 0)
-            kind = err_set(err, ERR_RETRY, "kafka: %s/%d: its end cannot be read", topic, i);
+    if (kind != ERR_OK)
+        return kind;
+    for (int32_t i = 0; i < partitions; i++) {
         numbers[i] = i;
-        starts[i] = end > LAST_RECORDS ? end - LAST_RECORDS : 0;
+        starts[i] = RD_KAFKA_OFFSET_END;
     }
-    rd_kafka_topic_partition_list_destroy(list);
+    kind = kafka_offsets_at(client, topic, numbers, (size_t)partitions, starts, 5000, err);
+    kafka_close_consumer(client);
+    for (int32_t i = 0; i < partitions; i++)
+        starts[i] = starts[i] > LAST_RECORDS ? starts[i] - LAST_RECORDS : 0;
     return kind;
 }
 

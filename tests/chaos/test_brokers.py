@@ -1,10 +1,10 @@
 """One of three brokers goes, and does not come back. Whatever somebody was asking it then, the other two answer."""
 
 import pytest
+from faults.bench import PARTS
 from local_stack import Stack
 from shop import Shop
 
-PARTS = ("orders", "catalog", "inventory", "payment", "fraud", "email", "analytics")
 ORDERS = 40  # so that there are some in each partition of those that it led
 
 
