@@ -136,11 +136,21 @@ class Stack:
         return int(status.split("ShdPnd:")[1].split()[0], 16) & 1 << signal.SIGTERM - 1
 
     def freeze(self, program):
-        """SIGSTOP: from outside it looks like a machine that has gone away. Gives the pid for thaw."""
+        """SIGSTOP: from outside it looks like a machine that has gone away. Gives the pid for thaw, once it stands still."""
         self.is_whole = False
         pid = self.pid(program)
         os.kill(pid, signal.SIGSTOP)
+        # One thread takes the signal, when it is its turn; the others run on until then.
+        self.wait_until(lambda: self._stands_still(pid), what=f"{program} standing still")
         return pid
+
+    @staticmethod
+    def _stands_still(pid):
+        try:
+            threads = [stat.read_text() for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+        except (FileNotFoundError, ProcessLookupError):  # a thread has just ended
+            return False
+        return threads != [] and all(thread.rpartition(")")[2].split()[0] == "T" for thread in threads)
 
     def thaw(self, pid):
         os.kill(pid, signal.SIGCONT)
