@@ -294,6 +294,11 @@ int64_t read_back_start(int64_t minute_before, int64_t end_offset)
 
 /* --- The run of numbers in a log ------------------------------------------------------------ */
 
+struct number_run number_run_from(uint64_t first)
+{
+    return (struct number_run){.first = first, .run = first - 1};
+}
+
 void number_run_read(struct number_run *run, uint64_t number, int64_t offset)
 {
     run->end = offset + 1;

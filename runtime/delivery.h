@@ -159,6 +159,8 @@ struct number_run {
     int64_t end; /* behind the last record */
 };
 
+/** For a reader that has applied all below first and begins anywhere. */
+struct number_run number_run_from(uint64_t first);
 void number_run_read(struct number_run *run, uint64_t number, int64_t offset);
 /** Where the log ended that was read, when its end had been asked for before: a record that another
  * relay wrote meanwhile is in the run and counts. */

@@ -6,6 +6,14 @@
 
 #define JOURNAL_AHEAD 6 /* partitions; one is dropped when all in it is older than journal_s */
 
+/* Whom to ask before one is dropped; prove NULL: none is. */
+struct keeper {
+    int64_t keep_s;
+    int32_t shards;
+    journal_prove_fn *prove;
+    void *context;
+};
+
 static const struct pg_statement LAST_NUMBERS = {"last_numbers",
                                                  "select shard, last_number from shards"};
 
@@ -33,10 +41,10 @@ static const struct pg_statement JOURNAL_PARTITIONS = {
     "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid "
     "where i.inhparent = 'journal'::regclass order by 1"};
 
-static const struct pg_statement JOURNAL_UNPUBLISHED = {
-    "journal_unpublished",
-    "select count(*) from journal j left join published p using (shard) "
-    "where j.written_at < to_timestamp($1::bigint) and j.number > coalesce(p.number, 0)"};
+static const struct pg_statement JOURNAL_OLD = {
+    "journal_old", "select j.shard, min(j.number), max(j.number), coalesce(max(p.number), 0) "
+                   "from journal j left join published p using (shard) "
+                   "where j.written_at < to_timestamp($1::bigint) group by j.shard"};
 
 static enum err_kind numbers_of(struct pg_store *store, const struct pg_statement *statement,
                                 uint64_t *numbers, int32_t partitions, struct err *err)
@@ -158,22 +166,52 @@ static enum err_kind make_journal_partition(struct pg *pg, int64_t start_s, stru
     return pg_script(pg, sql, err);
 }
 
-static enum err_kind drop_journal_partition(struct pg *pg, int64_t start_s, struct err *err)
+static enum err_kind may_drop(struct pg *pg, int64_t start_s, const struct keeper *keeper,
+                              bool *may, struct err *err)
 {
+    AUTO(arena_clear) struct arena arena = {0};
+    struct journal_range *ranges = arena_array(&arena, (size_t)keeper->shards, sizeof *ranges);
     struct pg_args args = {0};
     struct pg_rows rows;
-    char sql[64];
+    size_t count = 0;
     enum err_kind kind;
 
+    *may = false;
     pg_arg_int8(&args, start_s + PG_JOURNAL_SPAN_S);
-    kind = pg_run(pg, &JOURNAL_UNPUBLISHED, &args, &rows, err);
-    if (kind != ERR_OK || pg_int(&rows, 0, 0) > 0)
+    kind = pg_run(pg, &JOURNAL_OLD, &args, &rows, err);
+    if (kind != ERR_OK)
+        return kind;
+    for (int i = 0; i < rows.count; i++) {
+        if (pg_int(&rows, i, 2) > pg_int(&rows, i, 3) || pg_int(&rows, i, 0) >= keeper->shards)
+            return ERR_OK;
+        ranges[count++] = (struct journal_range){
+            .shard = (int32_t)pg_int(&rows, i, 0),
+            .first = (uint64_t)pg_int(&rows, i, 1),
+            .last = (uint64_t)pg_int(&rows, i, 2),
+        };
+    }
+    if (count > 0)
+        keeper->prove(keeper->context, ranges, count, start_s * 1000);
+    *may = true;
+    for (size_t i = 0; i < count; i++)
+        *may = *may && ranges[i].seen >= ranges[i].last;
+    return ERR_OK;
+}
+
+static enum err_kind drop_journal_partition(struct pg *pg, int64_t start_s,
+                                            const struct keeper *keeper, struct err *err)
+{
+    char sql[64];
+    bool may;
+    enum err_kind kind = may_drop(pg, start_s, keeper, &may, err);
+
+    if (kind != ERR_OK || !may)
         return kind;
     snprintf(sql, sizeof sql, "drop table journal_%" PRId64, start_s);
     return pg_script(pg, sql, err);
 }
 
-static enum err_kind tend_journal(struct pg *pg, int64_t keep_s, struct err *err)
+static enum err_kind tend_journal(struct pg *pg, const struct keeper *keeper, struct err *err)
 {
     int64_t now_s = clock_utc_us() / 1000000;
     int64_t first_s = (now_s / PG_JOURNAL_SPAN_S - 1) * PG_JOURNAL_SPAN_S;
@@ -197,14 +235,17 @@ static enum err_kind tend_journal(struct pg *pg, int64_t keep_s, struct err *err
     for (int64_t i = 0; kind == ERR_OK && i < JOURNAL_AHEAD + 2; i++)
         if (!there[i])
             kind = make_journal_partition(pg, first_s + i * PG_JOURNAL_SPAN_S, err);
-    if (kind == ERR_OK && oldest_s < now_s - PG_JOURNAL_SPAN_S - keep_s)
-        kind = drop_journal_partition(pg, oldest_s, err);
+    if (kind == ERR_OK && keeper->prove != NULL &&
+        oldest_s < now_s - PG_JOURNAL_SPAN_S - keeper->keep_s)
+        kind = drop_journal_partition(pg, oldest_s, keeper, err);
     return kind;
 }
 
-enum err_kind pg_journal_maintain(void *self, struct err *err)
+enum err_kind pg_journal_maintain(void *self, journal_prove_fn *prove, void *context,
+                                  struct err *err)
 {
     struct pg_store *store = self;
+    const struct keeper keeper = {store->journal_s, store->partitions, prove, context};
     enum err_kind kind = pg_store_relay_session(store, err);
 
     /* Two instances may tend at once: one waits here and finds all done. */
@@ -212,7 +253,7 @@ enum err_kind pg_journal_maintain(void *self, struct err *err)
         kind = pg_script(store->relay, "select pg_advisory_lock(7236284)", err);
     if (kind != ERR_OK)
         return kind;
-    kind = tend_journal(store->relay, store->journal_s, err);
+    kind = tend_journal(store->relay, &keeper, err);
     if (!pg_is_lost(store->relay))
         pg_script(store->relay, "select pg_advisory_unlock(7236284)", NULL);
     return kind;

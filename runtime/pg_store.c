@@ -595,7 +595,7 @@ static enum err_kind prepare_database(struct pg_store *store, const struct pg_mi
     if (kind == ERR_OK)
         kind = pg_run(store->worker, &MAKE_SHARDS, &args, NULL, err);
     if (kind == ERR_OK)
-        kind = pg_journal_maintain(store, err);
+        kind = pg_journal_maintain(store, NULL, NULL, err);
     return kind;
 }
 

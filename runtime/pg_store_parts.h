@@ -37,7 +37,8 @@ enum err_kind pg_journal_read(void *self, int32_t shard, uint64_t from, size_t m
                               void *context, struct err *err);
 enum err_kind pg_journal_note_published(void *self, const uint64_t *numbers, const int64_t *offsets,
                                         int32_t partitions, struct err *err);
-enum err_kind pg_journal_maintain(void *self, struct err *err);
+enum err_kind pg_journal_maintain(void *self, journal_prove_fn *prove, void *context,
+                                  struct err *err);
 
 /* --- pg_dead_letters.c: functions of struct store --------------------------------------------- */
 

@@ -76,7 +76,7 @@ static void obey(struct relay *relay, struct view text)
     arena_reset(&relay->arena);
     if (control_parse(&control, text, &relay->arena, NULL) != ERR_OK ||
         control.type != CONTROL_NACK || !view_equals(control.source, relay->options.part) ||
-        control.shards[0] >= relay->options.partitions)
+        control.shards[0] >= relay_shard_count(relay))
         return;
     pthread_mutex_lock(&relay->lock);
     if (relay->shards[control.shards[0]].owned)
@@ -264,11 +264,11 @@ static void each_second(struct relay *relay, int64_t now_ms)
     note_published(relay);
     if (relay_is_connected(relay))
         store->copy_dead_letters(store->self, relay_copy_dead_letter, relay, NULL);
-    if (now_ms >= relay->minute_at_ms) {
+    if (now_ms >= relay->upkeep_at_ms) {
         struct err err;
 
-        relay->minute_at_ms = now_ms + MINUTE_MS;
-        if (store->maintain(store->self, &err) != ERR_OK)
+        relay->upkeep_at_ms = now_ms + relay->options.upkeep_ms;
+        if (store->maintain(store->self, relay_prove, relay, &err) != ERR_OK)
             LOG_WARN("journal_upkeep", "the journal could not be tended: trying again in a minute",
                      log_err(&err));
     }
@@ -319,6 +319,7 @@ static void *relay_main(void *context)
             relay->journal_at_ms = now_ms + JOURNAL_LOOK_MS;
             relay_look_into_journal(relay);
         }
+        relay_proof_read(relay);
         if (now_ms >= relay->second_at_ms) {
             relay->second_at_ms = now_ms + SECOND_MS;
             each_second(relay, now_ms);
@@ -383,6 +384,7 @@ static void relay_free(struct relay *relay)
     kafka_close_consumer(relay->consumer);
     if (relay->producer != NULL)
         rd_kafka_destroy(relay->producer);
+    relay_proof_free(relay);
     pthread_mutex_destroy(&relay->lock);
     arena_clear(&relay->arena);
     free(relay->shards);
@@ -409,9 +411,12 @@ enum err_kind relay_start(struct relay **out, const struct relay_options *option
     relay->numbers = mem_alloc(shards * sizeof *relay->numbers);
     relay->known_published = mem_alloc(shards * sizeof *relay->known_published);
     relay->offsets = mem_alloc(shards * sizeof *relay->offsets);
+    relay_proof_init(relay);
     if (options->topic == NULL) /* it has no group: each instance sends it, readers drop repeats */
         own_shard(relay, options->partitions, true);
-    relay->minute_at_ms = clock_monotonic_ms() + MINUTE_MS;
+    if (options->upkeep_ms == 0)
+        relay->options.upkeep_ms = MINUTE_MS;
+    relay->upkeep_at_ms = clock_monotonic_ms() + relay->options.upkeep_ms;
     kind = kafka_open_producer(&relay->producer, options->brokers, relay_on_delivered, relay, err);
     if (kind == ERR_OK && options->topic != NULL)
         kind = open_consumer(relay, err);

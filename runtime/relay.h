@@ -27,6 +27,7 @@ struct relay_options {
     int32_t shared_partition;
     const char *shared_source; /* its name there: "ops/orders" */
     bool follows_lead;         /* relays all shards while relay_lead says so, instead of by group */
+    int64_t upkeep_ms;         /* between two times that the store is maintained; 0: a minute */
     struct store *store;
     /* Called on the relay's thread when it cannot go on (the database is older than the topic). */
     void (*stop)(void *context, const struct err *err);

@@ -2,7 +2,8 @@
  *
  *     relay.c            its thread, its group, what it says and hears, what other threads ask
  *     relay_send.c       records to the broker: as they are offered, or out of the journal
- *     relay_read_back.c  what the log really holds, when that is in doubt */
+ *     relay_read_back.c  what the log really holds, when that is in doubt
+ *     relay_proof.c      that it holds what the journal is about to forget */
 #ifndef TRADEWIND_RUNTIME_RELAY_PARTS_H
 #define TRADEWIND_RUNTIME_RELAY_PARTS_H
 
@@ -34,12 +35,13 @@ struct relay {
     bool paused;          /* see relay_pause */
     int64_t heard_ms;     /* the broker's last acknowledgement */
     int64_t fenced_at_ms; /* see kafka_judge_fence */
-    int64_t journal_at_ms, second_at_ms, minute_at_ms, read_back_at_ms;
+    int64_t journal_at_ms, second_at_ms, upkeep_at_ms, read_back_at_ms;
     int32_t turn;      /* the shard whose journal is read next */
     uint64_t *numbers; /* scratch, one a shard */
     uint64_t *known_published;
     int64_t *offsets;
     struct arena arena;
+    struct relay_proof *proof;
 };
 
 /* The shards of the own topic, and behind them the one of the shared topic. */
@@ -98,5 +100,19 @@ void relay_renew_producer(struct relay *relay);
 
 /** Read back the logs of the shards that are in doubt, so that they may be sent to again. */
 void relay_resolve_doubts(struct relay *relay);
+
+/* --- relay_proof.c ---------------------------------------------------------------------------- */
+
+/* A record that was acknowledged, and applied by all, may be lost afterwards without anybody's
+ * notice: the log loses its tail, and what another relay had under way is written in its place
+ * before this one looks at the log's end. So before a journal forgets numbers, the log is read once
+ * more, and what a new reader would miss is asked for again. */
+
+void relay_proof_init(struct relay *relay);
+void relay_proof_free(struct relay *relay);
+/** store.maintain's, with the relay. */
+journal_prove_fn relay_prove;
+/** Go on reading, for some milliseconds at most. */
+void relay_proof_read(struct relay *relay);
 
 #endif

@@ -44,6 +44,20 @@ struct journal_record {
     struct view value;
 };
 
+/* Numbers of a shard that a journal is about to forget. */
+struct journal_range {
+    int32_t shard;
+    uint64_t first, last;
+    uint64_t seen; /* out: the log was seen to hold them up to this one; below first: none */
+};
+
+/** What the log was seen to hold of ranges, one a shard at most. At once: what it was not looked
+ * for yet is looked for next, and known when it is asked for again in a minute or two.
+ *
+ * since_ms  UTC; no record of them was sent before */
+typedef void journal_prove_fn(void *context, struct journal_range *ranges, size_t count,
+                              int64_t since_ms);
+
 /* Why a record was set aside. Stored by name. */
 enum dead_reason {
     DEAD_NO_NUMBER,      /* headers missing or malformed: outside the sequence */
@@ -148,8 +162,9 @@ struct store {
                                     int32_t partitions, struct err *err);
     /* The shard's numbers go on behind this one. NULL: the store cannot. */
     enum err_kind (*raise_last_number)(void *self, int32_t shard, uint64_t number, struct err *err);
-    /* About once a minute: make and drop journal partitions. */
-    enum err_kind (*maintain)(void *self, struct err *err);
+    /* About once a minute: make journal partitions, and drop those that are old enough, published
+     * and, as prove says, in the log. */
+    enum err_kind (*maintain)(void *self, journal_prove_fn *prove, void *context, struct err *err);
     /* Dead letters that have no copy in their topic yet: each() returns true when it was sent. */
     enum err_kind (*copy_dead_letters)(void *self,
                                        bool (*each)(void *context, const struct dead_letter *dead),

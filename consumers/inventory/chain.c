@@ -324,8 +324,21 @@ enum err_kind chain_read_records(struct mongo *mongo, int32_t shard, uint64_t nu
 
 /* --- Trimming ------------------------------------------------------------------------------- */
 
-static enum err_kind may_drop(struct mongo *mongo, uint64_t first, const uint64_t *published,
-                              int32_t partitions, int64_t until_us, bool *may, struct err *err)
+/* Collections of the chain that readers need no more. */
+struct trimming {
+    struct mongo *mongo;
+    uint64_t snapshot; /* what is above is needed */
+    int64_t until_us;  /* what was written later is kept */
+    int32_t partitions;
+    journal_prove_fn *prove;
+    void *context;
+    struct arena arena;
+};
+
+/* Whether a collection is old enough and of each shard holds numbers up to limits only. may and
+ * lasts: the last number of each shard when it may. */
+static enum err_kind may_drop(struct trimming *trimming, uint64_t first, const uint64_t *limits,
+                              uint64_t *lasts, bool *may, struct err *err)
 {
     AUTO(arena_clear) struct arena arena = {0};
     AUTO(bson_destroy) bson_t *last = NULL;
@@ -334,9 +347,11 @@ static enum err_kind may_drop(struct mongo *mongo, uint64_t first, const uint64_
     enum err_kind kind;
 
     *may = false;
+    if (first + LEDGER_COLLECTION_DOCUMENTS - 1 > trimming->snapshot)
+        return ERR_OK;
     ledger_collection(collection, first);
     ledger_id(id, first + LEDGER_COLLECTION_DOCUMENTS - 1);
-    kind = mongo_find(mongo, collection, id, &last, err);
+    kind = mongo_find(trimming->mongo, collection, id, &last, err);
     /* The chain has gone past this collection, so it was full: it was dropped, and a late writer's
      * document, which nobody believed, has made it again. */
     if (kind == ERR_OK && last == NULL)
@@ -344,43 +359,134 @@ static enum err_kind may_drop(struct mongo *mongo, uint64_t first, const uint64_
     if (kind != ERR_OK || last == NULL)
         return kind;
     kind = batch_read(&batch, last, &arena, err);
-    if (kind != ERR_OK || batch.standing.partitions > partitions ||
-        batch.standing.time_us > until_us)
+    if (kind != ERR_OK || batch.standing.partitions > trimming->partitions ||
+        batch.standing.time_us > trimming->until_us)
         return kind;
     for (int32_t i = 0; i < batch.standing.partitions; i++)
-        if (batch.standing.last_numbers[i] > published[i])
+        if (batch.standing.last_numbers[i] > limits[i])
             return ERR_OK;
+    memcpy(lasts, batch.standing.last_numbers, (size_t)batch.standing.partitions * sizeof *lasts);
     *may = true;
     return ERR_OK;
 }
 
-/* Collections of the chain below a snapshot's number. *first_left: the first number that is there
- * after. */
-static enum err_kind trim_ledger(struct mongo *mongo, uint64_t snapshot, const uint64_t *published,
-                                 int32_t partitions, int64_t until_us, uint64_t *first_left,
-                                 struct err *err)
+/* How many of the collections, the oldest first, may be dropped, and the last number of each shard
+ * in them. */
+static enum err_kind count_droppable(struct trimming *trimming, char *const *names, size_t count,
+                                     const uint64_t *limits, size_t *droppable, uint64_t *lasts,
+                                     struct err *err)
 {
-    AUTO(mongo_names_free) char **names = NULL;
-    size_t count;
-    enum err_kind kind = mongo_collections(mongo, LEDGER_PREFIX, &names, &count, err);
+    enum err_kind kind = ERR_OK;
 
-    *first_left = 0;
+    *droppable = 0;
     for (size_t i = 0; i < count && kind == ERR_OK; i++) {
         uint64_t first;
         bool may;
 
         if (!ledger_collection_first(names[i], &first))
-            continue;
-        *first_left = first;
-        if (first + LEDGER_COLLECTION_DOCUMENTS - 1 > snapshot)
-            return ERR_OK;
-        kind = may_drop(mongo, first, published, partitions, until_us, &may, err);
+            return err_set(err, ERR_STOP, "%s is no collection of the ledger", names[i]);
+        kind = may_drop(trimming, first, limits, lasts, &may, err);
         if (kind != ERR_OK || !may)
             return kind;
-        kind = mongo_drop(mongo, names[i], err);
+        *droppable = i + 1;
+    }
+    return kind;
+}
+
+/* What the oldest collection says of the numbers that it begins with, by shard. */
+struct oldest {
+    struct arena arena;
+    uint64_t *firsts; /* of its records; 0: none */
+    uint64_t *lasts;  /* given out when it was full */
+    int32_t partitions;
+    int64_t since_us;
+};
+
+static enum err_kind note_oldest(void *context, const bson_t *document, struct err *err)
+{
+    struct oldest *oldest = context;
+    struct batch batch;
+    enum err_kind kind;
+
+    arena_reset(&oldest->arena);
+    kind = batch_read(&batch, document, &oldest->arena, err);
+    if (kind != ERR_OK)
+        return kind;
+    if (batch.standing.time_us < oldest->since_us)
+        oldest->since_us = batch.standing.time_us;
+    for (size_t i = 0; i < batch.record_count; i++) {
+        const struct journal_record *record = &batch.records[i];
+        uint64_t *first = &oldest->firsts[record->shard];
+
+        if (*first == 0 || record->number < *first)
+            *first = record->number;
+    }
+    for (int32_t i = 0; i < batch.standing.partitions && i < oldest->partitions; i++)
+        if (batch.standing.last_numbers[i] > oldest->lasts[i])
+            oldest->lasts[i] = batch.standing.last_numbers[i];
+    return ERR_OK;
+}
+
+/* limits: instead of what is published, what was seen in the log of the collections from the one
+ * that is called so up to these last numbers. */
+static enum err_kind lower_limits(struct trimming *trimming, const char *collection,
+                                  const uint64_t *lasts, uint64_t *limits, struct err *err)
+{
+    size_t partitions = (size_t)trimming->partitions, count = 0;
+    struct journal_range *ranges = arena_array(&trimming->arena, partitions, sizeof *ranges);
+    struct oldest oldest = {
+        .firsts = arena_array(&trimming->arena, partitions, sizeof *oldest.firsts),
+        .lasts = arena_array(&trimming->arena, partitions, sizeof *oldest.lasts),
+        .partitions = trimming->partitions,
+        .since_us = INT64_MAX,
+    };
+    enum err_kind kind =
+        mongo_read(trimming->mongo, collection, CHAIN_PER_REPLY, note_oldest, &oldest, err);
+
+    arena_clear(&oldest.arena);
+    if (kind != ERR_OK)
+        return kind;
+    for (int32_t i = 0; i < trimming->partitions; i++) {
+        uint64_t first = oldest.firsts[i] > 0 ? oldest.firsts[i] : oldest.lasts[i] + 1;
+
+        if (lasts[i] >= first)
+            ranges[count++] = (struct journal_range){.shard = i, .first = first, .last = lasts[i]};
+    }
+    if (count > 0)
+        trimming->prove(trimming->context, ranges, count, oldest.since_us / 1000);
+    for (size_t i = 0; i < count; i++)
+        limits[ranges[i].shard] = ranges[i].seen;
+    return ERR_OK;
+}
+
+/* *first_left: the first number that is there after. */
+static enum err_kind trim_ledger(struct trimming *trimming, const uint64_t *published,
+                                 uint64_t *first_left, struct err *err)
+{
+    AUTO(mongo_names_free) char **names = NULL;
+    size_t bytes = (size_t)trimming->partitions * sizeof *published;
+    uint64_t *limits = arena_alloc(&trimming->arena, bytes);
+    uint64_t *lasts = arena_array(&trimming->arena, (size_t)trimming->partitions, sizeof *lasts);
+    size_t count, droppable;
+    enum err_kind kind = mongo_collections(trimming->mongo, LEDGER_PREFIX, &names, &count, err);
+
+    *first_left = 0;
+    if (kind != ERR_OK)
+        return kind;
+    memcpy(limits, published, bytes);
+    kind = count_droppable(trimming, names, count, limits, &droppable, lasts, err);
+    if (kind == ERR_OK && droppable > 0) {
+        kind = lower_limits(trimming, names[0], lasts, limits, err);
+        if (kind == ERR_OK)
+            kind = count_droppable(trimming, names, droppable, limits, &droppable, lasts, err);
+    }
+    for (size_t i = 0; kind == ERR_OK && i < droppable; i++) {
+        kind = mongo_drop(trimming->mongo, names[i], err);
         LOG_DEBUG("ledger_trimmed", "a collection of the ledger was dropped",
                   log_str("collection", names[i]));
     }
+    if (kind == ERR_OK && count > 0)
+        ledger_collection_first(names[droppable < count ? droppable : count - 1], first_left);
     return kind;
 }
 
@@ -428,12 +534,20 @@ static enum err_kind trim_states(struct mongo *mongo, uint64_t first_left, struc
 }
 
 enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t partitions,
-                         int64_t keep_us, int64_t now_us, struct err *err)
+                         int64_t keep_us, int64_t now_us, journal_prove_fn *prove, void *context,
+                         struct err *err)
 {
+    struct trimming trimming = {
+        .mongo = mongo,
+        .until_us = now_us - keep_us,
+        .partitions = partitions,
+        .prove = prove,
+        .context = context,
+    };
     AUTO(mongo_names_free) char **names = NULL;
     size_t count;
     ptrdiff_t anchor;
-    uint64_t number, first_left;
+    uint64_t first_left;
     int64_t time_us = 0;
     enum err_kind kind = mongo_collections(mongo, CHAIN_SNAPSHOT_PREFIX, &names, &count, err);
 
@@ -445,8 +559,9 @@ enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t
         if (kind != ERR_OK || anchor < 0)
             return kind;
     } while (time_us > now_us - CHAIN_SNAPSHOT_AGE_US ||
-             !chain_snapshot_number(names[anchor], &number));
-    kind = trim_ledger(mongo, number, published, partitions, now_us - keep_us, &first_left, err);
+             !chain_snapshot_number(names[anchor], &trimming.snapshot));
+    kind = trim_ledger(&trimming, published, &first_left, err);
+    arena_clear(&trimming.arena);
     if (kind == ERR_OK)
         kind = trim_snapshots(mongo, names, (size_t)anchor, first_left, err);
     if (kind == ERR_OK)

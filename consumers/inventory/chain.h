@@ -98,8 +98,10 @@ enum err_kind chain_write_state(char name[LEDGER_NAME_SIZE], struct mongo *mongo
  *
  * published   what the broker has acknowledged, by shard
  * keep_us     how long what was published stays
+ * prove       says which of its records the log holds; others stay
  */
 enum err_kind chain_trim(struct mongo *mongo, const uint64_t *published, int32_t partitions,
-                         int64_t keep_us, int64_t now_us, struct err *err);
+                         int64_t keep_us, int64_t now_us, journal_prove_fn *prove, void *context,
+                         struct err *err);
 
 #endif

@@ -86,7 +86,8 @@ enum err_kind ledger_store_note_published(void *self, const uint64_t *numbers,
 enum err_kind ledger_store_read(void *self, int32_t shard, uint64_t from, size_t max_bytes,
                                 void (*each)(void *context, const struct journal_record *record),
                                 void *context, struct err *err);
-enum err_kind ledger_store_maintain(void *self, struct err *err);
+enum err_kind ledger_store_maintain(void *self, journal_prove_fn *prove, void *context,
+                                    struct err *err);
 enum err_kind ledger_store_copy_dead_letters(void *self,
                                              bool (*each)(void *context,
                                                           const struct dead_letter *dead),

@@ -124,7 +124,8 @@ enum err_kind ledger_store_read(void *self, int32_t shard, uint64_t from, size_t
 }
 
 /* Only the writer trims: it knows what is published. */
-enum err_kind ledger_store_maintain(void *self, struct err *err)
+enum err_kind ledger_store_maintain(void *self, journal_prove_fn *prove, void *context,
+                                    struct err *err)
 {
     struct ledger_store *store = self;
     AUTO(arena_clear) struct arena arena = {0};
@@ -138,7 +139,7 @@ enum err_kind ledger_store_maintain(void *self, struct err *err)
     memcpy(published, store->published, bytes);
     pthread_mutex_unlock(&store->lock);
     return leads ? chain_trim(store->relay, published, store->partitions,
-                              store->journal_s * 1000000, clock_utc_us(), err)
+                              store->journal_s * 1000000, clock_utc_us(), prove, context, err)
                  : ERR_OK;
 }
 

@@ -44,7 +44,28 @@ static size_t count_collections(struct mongo *mongo, const char *prefix)
 }
 
 #define LONG 1100
+#define LAST_OLD 1022 /* the last record in full collections: a take-over is before them */
 static const uint64_t all_published[P] = {0, LONG, 0, 0};
+
+/* A journal_prove_fn: up to *context the log was seen to hold all. */
+static void prove_up_to(void *context, struct journal_range *ranges, size_t count, int64_t since_ms)
+{
+    const uint64_t *seen = context;
+
+    cr_expect_gt(since_ms, clock_utc_us() / 1000 - 600000);
+    cr_expect_eq(count, 1, "one shard has records");
+    cr_expect_eq(ranges[0].shard, 1);
+    cr_expect_eq(ranges[0].last, LAST_OLD);
+    ranges[0].seen = *seen;
+}
+
+static void trim(struct mongo *mongo, const uint64_t *published, int64_t now_us, uint64_t seen)
+{
+    struct err err;
+    enum err_kind kind = chain_trim(mongo, published, P, HOUR_US, now_us, prove_up_to, &seen, &err);
+
+    cr_expect_eq(kind, ERR_OK, "%s", err.text);
+}
 
 /* LONG receipts of one unit each, and a snapshot somewhere behind a thousand of them. */
 static void write_long_chain(struct mongo *mongo)
@@ -87,11 +108,15 @@ Test(ledger, a_long_chain_is_read_from_its_snapshot_and_trimmed_when_it_may, .fi
     cr_expect_gt(next, 200, "the rest of the first collection at least");
 
     cr_expect_eq(count_collections(mongo, "ledger_"), 5);
-    cr_expect_eq(chain_trim(mongo, all_published, P, HOUR_US, clock_utc_us(), &err), ERR_OK);
+    trim(mongo, all_published, clock_utc_us(), LONG);
     cr_expect_eq(count_collections(mongo, "ledger_"), 5, "nothing is an hour old");
-    cr_expect_eq(chain_trim(mongo, behind, P, HOUR_US, hours_later_us(), &err), ERR_OK);
+    trim(mongo, behind, hours_later_us(), LONG);
     cr_expect_eq(count_collections(mongo, "ledger_"), 5, "not all is published");
-    cr_expect_eq(chain_trim(mongo, all_published, P, HOUR_US, hours_later_us(), &err), ERR_OK);
+    trim(mongo, all_published, hours_later_us(), 0);
+    cr_expect_eq(count_collections(mongo, "ledger_"), 5, "nothing was seen in the log");
+    trim(mongo, all_published, hours_later_us(), 600);
+    cr_expect_eq(count_collections(mongo, "ledger_"), 3, "number 600 is in the third one");
+    trim(mongo, all_published, hours_later_us(), LAST_OLD);
     cr_expect_eq(count_collections(mongo, "ledger_"), 1,
                  "only what is behind the snapshot is left");
     cr_expect_eq(count_collections(mongo, "snapshot_"), 1);
@@ -173,7 +198,7 @@ Test(ledger, an_audit_of_a_trimmed_chain_begins_at_its_snapshot_and_sees_what_is
     const struct world_sku *sku;
 
     write_long_chain(mongo);
-    cr_assert_eq(chain_trim(mongo, all_published, P, HOUR_US, hours_later_us(), NULL), ERR_OK);
+    trim(mongo, all_published, hours_later_us(), LAST_OLD);
 
     read_for_audit(&audited);
     cr_assert(audit->stores.ledger, "%s", audit->why_not[6]);

@@ -11,9 +11,9 @@
  * out but for one thing: who asks once a second asks when nothing else moves, and EARLY times earlier.
  *
  * At rest the log must hold 1..FACTS, the reader must have applied 1..FACTS in order, each once, and the
- * relay must know it: not only that the marks agree, because marks can agree over a hole.
- *
- * Left out, because it is left open: a log that is cut while two relays write to it. */
+ * relay must know it: not only that the marks agree, because marks can agree over a hole. Such a hole,
+ * which a cut leaves while two relays write, is found when the log is read once more before the journal
+ * forgets: here, when nothing else moves. */
 
 #ifndef FACTS
 #define FACTS 3
@@ -39,6 +39,7 @@ byte log[LOG], end;
 byte claim;             /* "published up to": the last heartbeat */
 byte request;           /* the last NACK; 0: none */
 byte ghost;             /* was called lost and will be written; 0: none */
+bool unproven;          /* the log was cut, and not read to its end since */
 
 inline append(number)
 {
@@ -247,20 +248,35 @@ end_reader:
 
 /* ---- everything else ---- */
 
-#define ONE_WRITES (ghost == 0 && !(relays[0].owns && relays[1].owns) && relays[1 - owner].sent == 0)
-
 active proctype surroundings()
 {
+    byte i, reached;
+
     atomic { run run_relay(0); run run_relay(1); run run_reader(0) }
 end_surroundings:
     do
     :: atomic { committed < FACTS -> committed++ }
     :: atomic { ghost > 0 -> append(ghost); ghost = 0 }
-    :: atomic { end > 0 && ONE_WRITES && FAULT;
+    :: atomic { end > 0 && FAULT;
+                unproven = true;
                 do
                 :: end > 0 -> end--; log[end] = 0
                 :: break
                 od }
+    /* Before the journal forgets: the log is read as a new reader would, and asked for what it lacks. */
+#ifndef NO_PROOF
+    :: atomic { unproven && committed == FACTS && QUIET ->
+                do
+                :: i < end -> reached = (log[i] == reached + 1 -> reached + 1 : reached); i++
+                :: else -> break
+                od;
+                if
+                :: reached < FACTS -> request = reached + 1
+                :: else -> unproven = false
+                fi;
+                i = 0;
+                reached = 0 }
+#endif
     :: atomic { FAULT; owner = 1 - owner }
     od
 }

@@ -87,6 +87,27 @@ static bool read_back(struct world *world, enum saga_part part, int i, int shard
     return true;
 }
 
+/* --- Before the journal forgets ------------------------------------------------------------- */
+
+/* Does the log hold all that is published, as a reader takes it? What it lacks is asked for, as any
+ * reader does. The journal forgets nothing here, so only the last look, in the calm, counts. */
+static void look_for_holes(struct world *world, enum saga_part part, int i, int shard)
+{
+    struct relay_shard *relayed = &world->instances[part][i].shards[shard];
+    struct control *nack = &world->nacks[part_topic[part]][shard];
+    const struct log *log = &world->logs[part_topic[part]][shard];
+    struct number_run run = number_run_from(1);
+
+    for (int64_t offset = 0; offset < log->count; offset++)
+        number_run_read(&run, log->records[offset].number, offset);
+    relayed->seen_in_log = world->calm ? run.run : 0;
+    if (run.run >= relayed->sender.published)
+        return;
+    *nack = (struct control){run.run + 1, nack->said + 1};
+    TRACE(world, "%s-%d does not find %d in %s/%d and asks for it", saga_part_name(part), i,
+          (int)nack->number, topic_name(part_topic[part]), shard);
+}
+
 /* --- Its turn ------------------------------------------------------------------------------- */
 
 /* Inventory's relay follows the leader; the others have a group of their own. */
@@ -147,7 +168,8 @@ bool relay_step(struct world *world, enum saga_part part, int i, uint64_t *dice)
     return false;
 }
 
-/* Say what is published, look whether it still lies there, note it in the store. */
+/* Say what is published, look whether it still lies there, note it in the store; now and then, look
+ * for holes. */
 bool relay_second(struct world *world, enum saga_part part, int i, uint64_t *dice)
 {
     bool any = false;
@@ -167,6 +189,8 @@ bool relay_second(struct world *world, enum saga_part part, int i, uint64_t *dic
             TRACE(world, "%s-%d finds shard %d shorter: doubt", saga_part_name(part), i, shard);
         else
             world->stores[part].published[shard] = relayed->sender.published;
+        if (world->calm || pick(dice, 8) == 0)
+            look_for_holes(world, part, i, shard);
     }
     world->ready |= bit_of(ACTOR_RELAY, part, i);
     return any;

@@ -131,8 +131,9 @@ struct relay_shard {
     bool owned;
     struct sender sender;
     uint64_t journal_last;
-    uint64_t nack_heard; /* the control record that was heard last */
-    bool reading;        /* the log is being read back */
+    uint64_t nack_heard;  /* the control record that was heard last */
+    uint64_t seen_in_log; /* in the calm: the log holds 1..this */
+    bool reading;         /* the log is being read back */
     int64_t reading_end;
     int flight_first, flight_count;
     struct flight flights[FLIGHT_MAX];
