@@ -23,6 +23,7 @@ from confluent_kafka import KafkaException  # noqa: E402
 from local_stack import Failed, Stack  # noqa: E402
 from network import Network  # noqa: E402
 from oncall import OnCall  # noqa: E402
+from parts import ON_POSTGRESQL, PARTS  # noqa: E402
 from power import Power  # noqa: E402
 from preload import Preload  # noqa: E402
 from releases import Releases  # noqa: E402
@@ -34,7 +35,6 @@ FEW = 5000  # ... soon, also in a long run: what grows with the orders does so e
 UNDECIDED = "select count(*) from dead_letters where reason = 'undecided'"
 REST_S = 900  # to come to rest in, when nothing fails any more: the mails of an hour may be owed
 EXAMPLES = 8
-DATABASES = tuple(part for part in faults.PARTS if part != "inventory")  # PostgreSQL's
 
 
 def say(text):
@@ -119,7 +119,7 @@ def come_to_rest(stack):
         try:
             (open_orders,), = stack.sql("orders", "select count(*) from order_states where state not in (3, 5)")
             (owed_mails,), = stack.sql("email", "select count(*) from owed_mails")
-            undecided = sum(int(stack.sql(part, UNDECIDED)[0][0]) for part in DATABASES)
+            undecided = sum(int(stack.sql(part, UNDECIDED)[0][0]) for part in ON_POSTGRESQL)
             return int(open_orders) + int(owed_mails) + undecided == 0
         except Failed:
             return False
@@ -190,7 +190,7 @@ def under_load(stack, network, strikes, orders, folder):
     stopped = threading.Event()
     threading.Thread(target=tell, args=(load, stopped), daemon=True).start()
     load.start()
-    watch = growth.Watch(stack, faults.INSTANCES, DATABASES, load, folder / "samples")
+    watch = growth.Watch(stack, faults.INSTANCES, ON_POSTGRESQL, load, folder / "samples")
     strikes.go(load)
     strikes.bench.heal()
     load.calm()

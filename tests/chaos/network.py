@@ -7,7 +7,9 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
-STORES = ("orders", "catalog", "payment", "fraud", "email", "analytics", "provider")  # whose database is PostgreSQL
+from parts import ON_POSTGRESQL
+
+STORES = (*ON_POSTGRESQL, "provider")  # whose database is PostgreSQL
 FIRST_PORT = 40  # of the proxy's, from the stack's port base
 PORTS = {"door": 0, "mongodb": 5, "smtp": 6, "provider": 17}  # of what is behind it; docker/local/README.md
 TLS_PORTS = {"door": 1, "provider": 34}  # those that are others with TLS

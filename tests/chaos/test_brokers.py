@@ -1,7 +1,7 @@
 """One of three brokers goes, and does not come back. Whatever somebody was asking it then, the other two answer."""
 
 import pytest
-from faults.bench import PARTS
+from parts import PARTS
 from local_stack import Stack
 from shop import Shop
 

@@ -6,11 +6,11 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from groups import PARTS
 from local_stack import BUILD
+from parts import PARTS
 
 OPTIONS = "--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --num-callers=30"
-ALL = (*PARTS, "catalog", "provider")
+ALL = (*PARTS, "provider")
 
 
 def told(log):

@@ -20,12 +20,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "lib"))
 import requests
 from fail_plan import Plan
 from local_stack import Stack
+from parts import READERS
 from shop import Shop
 
-PARTS = ("orders", "inventory", "payment", "fraud", "email", "analytics")
 KINDS = ("write", "connect", "malloc-own", "malloc", "fsync")
 # Parts leave the disk to the servers. The document store is a static program, of which no call can be made to fail.
-CALLS = {**dict.fromkeys(PARTS, KINDS[:-1]), "postgres": ("fsync",)}
+CALLS = {**dict.fromkeys(READERS, KINDS[:-1]), "postgres": ("fsync",)}
 ORDERS = {"order": 1, "batch": 12}
 PATIENCE_S = 60
 

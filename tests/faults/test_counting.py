@@ -28,7 +28,7 @@ def test_every_order_is_fulfilled_once_whichever_call_fails(run):
     struck, wrong = run.fail(chosen)
 
     assert not wrong, wrong[:5]
-    assert {(part, "write") for part in counting.PARTS} | {("postgres", "fsync")} <= {case[:2] for case in chosen}
+    assert {(part, "write") for part in counting.READERS} | {("postgres", "fsync")} <= {case[:2] for case in chosen}
     assert struck >= len(chosen) // 2, "most of the faults have struck"
 
 

@@ -3,6 +3,7 @@ and nobody has to do anything. Parts that start before their servers wait, and s
 
 import pytest
 import requests
+from parts import ON_POSTGRESQL
 
 
 def test_orders_are_accepted_without_a_broker_and_go_on_when_it_is_back(shop):
@@ -68,18 +69,17 @@ def test_a_part_that_starts_before_its_servers_waits_and_says_so(shop):
 
 
 NOTICED_WITHIN_S = 10  # two seconds, and what a busy machine adds
-ON_POSTGRES = ("orders", "catalog", "payment", "fraud", "email", "analytics")
 
 
 def test_a_database_that_is_away_is_noticed_by_parts_that_have_nothing_to_do(shop):
     stack = shop.stack
     mug = shop.product(stock=10)
     shop.wait_for(shop.order((mug, 1)), "fulfilled")
-    pids = {part: stack.pid(part) for part in ON_POSTGRES}
+    pids = {part: stack.pid(part) for part in ON_POSTGRESQL}
 
     stack.stop("postgres")
 
-    for part in ON_POSTGRES:
+    for part in ON_POSTGRESQL:
         assert_is_ready(stack, part, False)
         assert get(stack, part, "/livez").status_code == 200
         assert health(stack, part)["store"] is False
@@ -89,9 +89,9 @@ def test_a_database_that_is_away_is_noticed_by_parts_that_have_nothing_to_do(sho
 
     stack.start("postgres")
 
-    for part in ON_POSTGRES:
+    for part in ON_POSTGRESQL:
         assert_is_ready(stack, part, True)
-    assert {part: stack.pid(part) for part in ON_POSTGRES} == pids
+    assert {part: stack.pid(part) for part in ON_POSTGRESQL} == pids
     for path in ("/orders", "/products"):  # the first question finds that its session has ended
         stack.wait_until(lambda path=path: stack.http("GET", path, role="service").status_code == 200, what=f"{path} being answered")
 

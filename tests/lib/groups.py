@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-PARTS = ("orders", "inventory", "payment", "fraud", "email", "analytics")
-
 
 def shown(stack, group):
     return stack.tradewind("groups", "show", group, "--json")

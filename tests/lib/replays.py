@@ -6,8 +6,6 @@ import subprocess
 
 from local_stack import BUILD
 
-PARTS = ("orders", "payment", "fraud", "email", "catalog", "analytics", "inventory")
-
 
 def program():
     return BUILD / "ops" / "replay" / "tradewind-replay"

@@ -3,7 +3,8 @@ that have met every end there is; a stack without anything that a replay has lef
 
 import pytest
 from archives import done, empty_topics, in_files, missing, strange_records, sums_of
-from replays import PARTS, many_ends
+from parts import PARTS
+from replays import many_ends
 
 
 @pytest.fixture(scope="module")

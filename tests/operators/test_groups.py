@@ -9,7 +9,8 @@ import time
 
 import pytest
 import requests
-from groups import PARTS, acted, applied, audited, behind, caught_up, shown
+from groups import acted, applied, audited, behind, caught_up, shown
+from parts import READERS
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def steered(shop):
     """The shop; whatever a test has done to a part's reading is undone after it."""
     yield shop
     shop.stack.whole()
-    for part in PARTS:
+    for part in READERS:
         shop.stack.wait_until(
             lambda part=part: shop.stack.run_tradewind("groups", "resume", part).returncode == 0
             and shop.stack.run_tradewind("groups", "throttle", part, "--rate", 0).returncode == 0,
@@ -26,11 +27,11 @@ def steered(shop):
 
 
 def idle(stack):
-    for part in PARTS:
+    for part in READERS:
         caught_up(stack, part)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", READERS)
 def test_a_pause_outlives_a_restart_and_ends_when_it_is_resumed(steered, part):
     stack = steered.stack
     sku = steered.product()

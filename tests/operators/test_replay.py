@@ -8,7 +8,8 @@ import threading
 
 import pytest
 from records import number_of
-from replays import PARTS, equal, log_of, program, replay
+from parts import PARTS
+from replays import equal, log_of, program, replay
 
 
 # --- What is linked in ------------------------------------------------------------------------------------------------

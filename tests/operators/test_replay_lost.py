@@ -7,7 +7,8 @@ import pytest
 from dead_letters import listed, set_aside, told_of
 from local_stack import CHECKOUT
 from records import number_of
-from replays import PARTS, equal, lose_database, refused, replay
+from parts import PARTS
+from replays import equal, lose_database, refused, replay
 from tails import ends_told, lose_tail
 
 

@@ -3,7 +3,8 @@ instead of at the beginning of the topics. A file that was changed, or does not 
 
 import pytest
 from limits import limited
-from replays import PARTS, equal, lose_database, program, refused, replay
+from parts import PARTS
+from replays import equal, lose_database, program, refused, replay
 from snapshots import forged, place_changed, saved
 
 

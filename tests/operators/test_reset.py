@@ -14,7 +14,8 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from groups import PARTS, acted, audited, behind, caught_up, commit, no_room, shown
+from groups import acted, audited, behind, caught_up, commit, no_room, shown
+from parts import READERS
 
 
 @pytest.fixture
@@ -178,16 +179,16 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(stack, readers, tmp_path
 
 
 def stop_all(stack):
-    for part in PARTS:
+    for part in READERS:
         stack.stop(part)
-    for part in PARTS:
+    for part in READERS:
         stack.wait_until(lambda part=part: shown(stack, part)["state"] == "Empty", what=f"{part} having left")
 
 
 def start_all(stack):
-    for part in PARTS:
+    for part in READERS:
         stack.start(part)
-    stack.wait_ready(*PARTS)
+    stack.wait_ready(*READERS)
 
 
 def duplicates(stack, part):
@@ -217,11 +218,11 @@ def test_every_part_set_back_to_the_beginning_applies_nothing_twice(shop):
     stop_all(stack)
     stack.stop("catalog")  # and with it the last part that could tell of anything
     told = len(acted(stack, "offsets.reset", "payment"))
-    stack.tradewind("groups", "reset", *PARTS, "--all-topics", "--to-earliest", "--execute")
+    stack.tradewind("groups", "reset", *READERS, "--all-topics", "--to-earliest", "--execute")
     assert len(acted(stack, "offsets.reset", "payment")) == told + 1
     stack.start("catalog")
     start_all(stack)
-    for part in PARTS:
+    for part in READERS:
         stack.wait_until(lambda part=part: duplicates(stack, part) > 0, what=f"{part} reading again")
         caught_up(stack, part)
 
@@ -230,7 +231,7 @@ def test_every_part_set_back_to_the_beginning_applies_nothing_twice(shop):
     assert shop.stock(sku) == {"on_hand": 7, "held": 0, "sold": 3, "received": 10}
     again = [row for row in shop.dead_letters("fraud") if (row["partition"], row["offset"]) == stranger]
     assert [row["id"] for row in again] == [row["id"] for row in letters]
-    for part in PARTS:
+    for part in READERS:
         for letter in shop.dead_letters(part):
             if (letter["partition"], letter["offset"]) == stranger:
                 stack.tradewind("dlq", "drop", part, letter["id"])
@@ -241,7 +242,7 @@ def test_every_part_set_on_to_the_end_passes_over_nothing(shop):
     stack = shop.stack
     sku = shop.product(stock=10)
     shop.wait_for(shop.order((sku, 1)), "fulfilled")
-    for part in PARTS:
+    for part in READERS:
         caught_up(stack, part)
     for part in ("orders", "email", "analytics"):
         stack.tradewind("groups", "pause", part)
@@ -250,17 +251,17 @@ def test_every_part_set_on_to_the_end_passes_over_nothing(shop):
     for part in ("inventory", "payment", "fraud"):
         stack.tradewind("groups", "pause", part)
     orders.append(shop.order((sku, 1)))  # which nobody reads
-    for part in PARTS:
+    for part in READERS:
         behind(stack, part)
 
     stop_all(stack)
-    stack.tradewind("groups", "reset", *PARTS, "--all-topics", "--to-latest", "--execute")
+    stack.tradewind("groups", "reset", *READERS, "--all-topics", "--to-latest", "--execute")
     start_all(stack)
-    for part in PARTS:
+    for part in READERS:
         stack.tradewind("groups", "resume", part)
 
     shop.wait_for_all(orders, "fulfilled")
-    for part in PARTS:
+    for part in READERS:
         caught_up(stack, part)
     assert shop.stock(sku) == {"on_hand": 7, "held": 0, "sold": 3, "received": 10}
     assert all(shop.booked(order) == [("authorize", "done"), ("capture", "done")] for order in orders)

@@ -6,4 +6,4 @@ to mend.
 """
 
 from . import clocks, outside, parts, points, releases, servers, stores, topics, wires  # noqa: F401: each adds its kinds
-from .bench import AHEAD, INSTANCES, KINDS, PARTS, Bench, Missed, planned  # noqa: F401
+from .bench import AHEAD, INSTANCES, KINDS, Bench, Missed, planned  # noqa: F401

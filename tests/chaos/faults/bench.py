@@ -11,8 +11,8 @@ from pathlib import Path
 import requests
 from local_stack import Failed
 from network import BROKERS
+from parts import PARTS
 
-PARTS = ("orders", "catalog", "inventory", "payment", "fraud", "email", "analytics")
 INSTANCES = tuple(name for part in PARTS for name in (part, f"{part}-2"))
 WELL = {"latency_ms": 0, "slow_ms": 1000, "lost_ms": 10000, "down": False}
 LIMITS = {"fsize": "Max file size", "nofile": "Max open files"}

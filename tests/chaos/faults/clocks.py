@@ -3,7 +3,9 @@
 import random
 import time
 
-from .bench import PARTS, kind
+from parts import PARTS
+
+from .bench import kind
 
 
 @kind(PARTS, (3, 8))

@@ -9,8 +9,9 @@ import time
 from confluent_kafka import KafkaException
 from groups import commit
 from local_stack import Failed
+from parts import PARTS
 
-from .bench import INSTANCES, PARTS, Missed, frozen, kill, kind, limited, stopped, throttled
+from .bench import INSTANCES, Missed, frozen, kill, kind, limited, stopped, throttled
 
 TOPIC = "shop.orders.v1"
 POSITIONS = ("payment", "fraud", "email", "analytics")  # parts that keep theirs in PostgreSQL and read shop.orders.v1

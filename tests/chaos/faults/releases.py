@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import KafkaException
 from local_stack import Failed
+from parts import PARTS
 
-from .bench import PARTS, Missed, kind
+from .bench import Missed, kind
 
 SIDE_BY_SIDE = 3  # parts
 READY_S = 8  # then the next one's turn has come: other faults may keep it from its servers

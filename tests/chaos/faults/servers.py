@@ -3,7 +3,10 @@
 import signal
 import time
 
-from .bench import PARTS, Missed, frozen, kind, limited, loses, throttled
+from network import STORES
+from parts import PARTS
+
+from .bench import Missed, frozen, kind, limited, loses, throttled
 from .topics import SAGA, made_good
 
 
@@ -34,7 +37,7 @@ def postgres_immediate(bench, fault):
     bench.signal("postgres", signal.SIGQUIT)
 
 
-@kind(("orders", "catalog", "payment", "fraud", "email", "analytics", "provider"))
+@kind(STORES)
 def sessions_ended(bench, fault):
     """All database sessions of a part, in the midst of whatever they do."""
     bench.stack.sql(
