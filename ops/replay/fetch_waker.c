@@ -12,7 +12,7 @@ static void *run_waker(void *context)
     for (;;) {
         const char *topic;
         int32_t partition;
-        int64_t low, end;
+        int64_t end = RD_KAFKA_OFFSET_END;
 
         while (waker->topic == NULL && !waker->ends)
             pthread_cond_wait(&waker->asked, &waker->lock);
@@ -22,7 +22,7 @@ static void *run_waker(void *context)
         partition = waker->partition;
         waker->topic = NULL;
         pthread_mutex_unlock(&waker->lock);
-        kafka_bounds(waker->client, topic, &partition, 1, &low, &end, ANSWER_MS, NULL);
+        kafka_offsets_at(waker->client, topic, &partition, 1, &end, ANSWER_MS, NULL);
         pthread_mutex_lock(&waker->lock);
     }
     pthread_mutex_unlock(&waker->lock);

@@ -80,28 +80,44 @@ enum err_kind log_witness_read(struct log_witness *out, struct log_reader *reade
 }
 
 /* The witness may be gone with what came before it; what comes behind it must be there. */
+static enum err_kind check_place(const struct log_place *place, int64_t low, int64_t end,
+                                 struct err *err)
+{
+    if (place->next_offset >= 0 && place->next_offset < low)
+        return err_set(err, ERR_REJECT,
+                       "%s/%d begins at offset %" PRId64 ", behind the snapshot's %" PRId64
+                       ": what lies between is not in the topic any more",
+                       topic_name(place->topic), place->partition, low, place->next_offset);
+    if (place->next_offset > end)
+        return err_set(err, ERR_REJECT,
+                       "%s/%d ends at offset %" PRId64 ", before the snapshot's %" PRId64
+                       ": it is not the topic that the snapshot was made of",
+                       topic_name(place->topic), place->partition, end, place->next_offset);
+    return ERR_OK;
+}
+
+/* Places lie topic by topic. */
 static enum err_kind check_bounds(const struct log_reader *reader, struct err *err)
 {
-    for (size_t i = 0; i < reader->place_count; i++) {
-        const struct log_place *place = &reader->places[i];
-        int64_t first, end;
-        enum err_kind kind = kafka_bounds(reader->client, topic_name(place->topic),
-                                          &place->partition, 1, &first, &end, CALL_MS, err);
+    AUTO(arena_clear) struct arena arena = {0};
+    size_t count = (size_t)reader->partitions;
+    int32_t *partitions = arena_array(&arena, count, sizeof *partitions);
+    int64_t *lows = arena_array(&arena, count, sizeof *lows);
+    int64_t *ends = arena_array(&arena, count, sizeof *ends);
+    enum err_kind kind = ERR_OK;
 
-        if (kind != ERR_OK)
-            return kind;
-        if (place->next_offset >= 0 && place->next_offset < first)
-            return err_set(err, ERR_REJECT,
-                           "%s/%d begins at offset %" PRId64 ", behind the snapshot's %" PRId64
-                           ": what lies between is not in the topic any more",
-                           topic_name(place->topic), place->partition, first, place->next_offset);
-        if (place->next_offset > end)
-            return err_set(err, ERR_REJECT,
-                           "%s/%d ends at offset %" PRId64 ", before the snapshot's %" PRId64
-                           ": it is not the topic that the snapshot was made of",
-                           topic_name(place->topic), place->partition, end, place->next_offset);
+    for (size_t i = 0; i < count; i++)
+        partitions[i] = (int32_t)i;
+    for (size_t i = 0; i < reader->place_count && kind == ERR_OK; i++) {
+        const struct log_place *place = &reader->places[i];
+
+        if (place->partition == 0)
+            kind = kafka_bounds(reader->client, topic_name(place->topic), partitions, count, lows,
+                                ends, CALL_MS, err);
+        if (kind == ERR_OK)
+            kind = check_place(place, lows[place->partition], ends[place->partition], err);
     }
-    return ERR_OK;
+    return kind;
 }
 
 enum err_kind log_witness_check(const struct log_witness *wanted, struct log_reader *reader,
