@@ -11,9 +11,11 @@
  * out but for one thing: who asks once a second asks when nothing else moves, and EARLY times earlier.
  *
  * At rest the log must hold 1..FACTS, the reader must have applied 1..FACTS in order, each once, and the
- * relay must know it: not only that the marks agree, because marks can agree over a hole. Such a hole,
- * which a cut leaves while two relays write, is found when the log is read once more before the journal
- * forgets: here, when nothing else moves. */
+ * relay must know it: not only that the marks agree, because marks can agree over a hole.
+ *
+ * CUT_ANYWHERE: the log is cut while two relays write to it, too. That leaves a hole that the reader is
+ * behind, which is found (PROOF) when the log is read once more before the journal forgets: here, when
+ * nothing else moves and the reader has all. */
 
 #ifndef FACTS
 #define FACTS 3
@@ -39,7 +41,9 @@ byte log[LOG], end;
 byte claim;             /* "published up to": the last heartbeat */
 byte request;           /* the last NACK; 0: none */
 byte ghost;             /* was called lost and will be written; 0: none */
+#ifdef PROOF
 bool unproven;          /* the log was cut, and not read to its end since */
+#endif
 
 inline append(number)
 {
@@ -248,24 +252,34 @@ end_reader:
 
 /* ---- everything else ---- */
 
+#ifdef CUT_ANYWHERE
+#define MAY_CUT true
+#else
+#define MAY_CUT (ghost == 0 && !(relays[0].owns && relays[1].owns) && relays[1 - owner].sent == 0)
+#endif
+
 active proctype surroundings()
 {
+#ifdef PROOF
     byte i, reached;
+#endif
 
     atomic { run run_relay(0); run run_relay(1); run run_reader(0) }
 end_surroundings:
     do
     :: atomic { committed < FACTS -> committed++ }
     :: atomic { ghost > 0 -> append(ghost); ghost = 0 }
-    :: atomic { end > 0 && FAULT;
+    :: atomic { end > 0 && MAY_CUT && FAULT;
+#ifdef PROOF
                 unproven = true;
+#endif
                 do
                 :: end > 0 -> end--; log[end] = 0
                 :: break
                 od }
     /* Before the journal forgets: the log is read as a new reader would, and asked for what it lacks. */
-#ifndef NO_PROOF
-    :: atomic { unproven && committed == FACTS && QUIET ->
+#ifdef PROOF
+    :: atomic { unproven && QUIET && readers[0].mark == FACTS && readers[0].gap == 0 ->
                 do
                 :: i < end -> reached = (log[i] == reached + 1 -> reached + 1 : reached); i++
                 :: else -> break
