@@ -12,7 +12,7 @@ static const struct setting settings[] = {
     {"TRADEWIND_MAIL_TLS",           "may",               SETTING_CHOICE,  0, 0,      "never|may|must", "STARTTLS: never, when the server offers it, or always"},
     {"TRADEWIND_MAIL_TIMEOUT_MS",    "5000",              SETTING_INTEGER, 100, 60000, NULL, "how long the mail server may take for a mail, in ms"},
     {"TRADEWIND_MAIL_RATE",          "200",               SETTING_INTEGER, 1, 100000, NULL, "mails a second that the mail server is given at most"},
-    {"TRADEWIND_MAIL_CONNECTIONS",   "8",                 SETTING_INTEGER, 1, 100,    NULL, "mails that it is given at the same time at most"},
+    {"TRADEWIND_MAIL_CONNECTIONS",   "16",                SETTING_INTEGER, 1, 100,    NULL, "mails that it is given at the same time at most"},
     {"TRADEWIND_MAIL_GIVE_UP_HOURS", "24",                SETTING_INTEGER, 1, 720,    NULL, "age at which a mail that is not taken is given up, in hours"},
     {"TRADEWIND_MAIL_FROM",          "shop@example.test", SETTING_TEXT,    3, 254,    NULL, "address that mails come from"},
     {"TRADEWIND_MAIL_DOMAIN",        "example.test",      SETTING_TEXT,    1, 200,    NULL, "right side of each Message-ID"},

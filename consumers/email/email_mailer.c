@@ -16,7 +16,7 @@
 #include <time.h>
 
 enum {
-    ROWS_OF_A_SHARD = 16, /* read at a time: an order can have a thousand lines */
+    ROWS_OF_A_SHARD = 64, /* read at a time: an order can have a thousand lines */
     IDLE_MS = 1000,       /* between two walks when nothing new comes */
     PAUSE_MIN_MS = 250,   /* when the mail server does not answer; doubled each time */
     PAUSE_MAX_MS = 10000,

@@ -84,7 +84,8 @@ def test_a_hole_that_all_readers_are_behind_is_filled_before_it_is_forgotten(sta
 def test_what_retention_has_taken_was_there(stack, topic):
     write(stack, topic, range(1, LAST + 1), HOUR_S)
     admin = AdminClient(stack.kafka())
-    admin.delete_records([TopicPartition(topic, 0, 10)]).popitem()[1].result(30)
+    (taken,) = admin.delete_records([TopicPartition(topic, 0, 10)]).values()
+    taken.result(30)
 
     done = run(stack, topic)
 
