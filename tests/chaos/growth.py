@@ -22,7 +22,8 @@ MEMORY_SLACK, DESCRIPTOR_SLACK = 4 * MIB, 8  # ... when it is more than this, to
 TABLE_SLACK = 16 * MIB
 PASSING = ("journal", "open_orders", "owed_calls", "owed_mails", "dead_letters", "ledger")  # hold what is under way
 JOURNAL_S = 120  # how long a part keeps what it has published, so that a run of an hour sees it dropped many times
-JOURNAL_CYCLE_S = 1500  # within which a journal has been at its largest
+JOURNAL_CYCLE_S = 1200  # in which a journal's pieces are filled and dropped, twice
+FILLED_S = 900  # then the first has been dropped
 
 SIZES = (
     "select coalesce(parent.relname, own.relname), sum(pg_total_relation_size(own.oid))"
@@ -106,20 +107,23 @@ def _processes(samples):
         begin, end = life[0][0], life[-1][0]
         if end - begin < WARM_S + SPAN_S:
             continue
-        first = [each for each in life if begin + WARM_S <= each[0] < begin + WARM_S + WINDOW_S]
-        last = [each for each in life if each[0] > end - WINDOW_S]
-        for place, what, slack, unit, unit_name in (
-            (1, "resident memory", MEMORY_SLACK, KIB, " KiB"),
-            (2, "descriptors", DESCRIPTOR_SLACK, 1, ""),
+        warm = [each for each in life if each[0] >= begin + WARM_S]
+        first = [each for each in warm if each[0] < begin + WARM_S + WINDOW_S]
+        last = [each for each in warm if each[0] > end - WINDOW_S]
+        halves = warm[: len(warm) // 2], warm[len(warm) // 2 :]
+        # Connections come and go with the load; a descriptor that is lost stays.
+        for place, what, of, windows, slack, unit, unit_name in (
+            (1, "resident memory", statistics.median, (first, last), MEMORY_SLACK, KIB, " KiB"),
+            (2, "descriptors", min, halves, DESCRIPTOR_SLACK, 1, ""),
         ):
-            was, now = (statistics.median(each[place] for each in some) for some in (first, last))
+            was, now = (of(each[place] for each in some) for some in windows)
             if now > was * MORE and now > was + slack:
                 yield f"{name}: {what} grew from {was // unit:.0f} to {now // unit:.0f}{unit_name} in {end - begin:.0f} s"
 
 
 def _tables(samples):
     """What passes through is bounded; what is kept grows with the orders, and no faster."""
-    if not samples or samples[-1].at_s < 2 * JOURNAL_CYCLE_S:
+    if not samples or samples[-1].at_s < FILLED_S + 2 * JOURNAL_CYCLE_S:
         return
     middle, end = samples[-1].at_s - JOURNAL_CYCLE_S, samples[-1].at_s
     early = [sample for sample in samples if middle - JOURNAL_CYCLE_S < sample.at_s <= middle]
@@ -129,9 +133,10 @@ def _tables(samples):
         if not was or not now:
             continue
         if table.split()[1] in PASSING:
-            most, then = (max(each.tables[table] for each in some) for some in (now, was))
-            if most > then * MORE and most > then + TABLE_SLACK:
-                yield f"{table}: grew from {then // KIB} to {most // KIB} KiB while the last {end - middle:.0f} s passed"
+            # What a fault has held up lies there for a while; the median tells what there is day by day.
+            then, later = (statistics.median(each.tables[table] for each in some) for some in (was, now))
+            if later > then * MORE and later > then + TABLE_SLACK:
+                yield f"{table}: grew from {then // KIB:.0f} to {later // KIB:.0f} KiB while the last {end - middle:.0f} s passed"
         else:
             before, after = _per_order(was, table), _per_order(now, table)
             if after * (now[-1].orders - now[0].orders) > TABLE_SLACK and after > before * MORE:
