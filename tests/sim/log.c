@@ -30,6 +30,27 @@ void log_append(struct world *world, enum topic topic, int shard, uint64_t numbe
                 world->ready |= bit_of(ACTOR_WORK, part, i);
 }
 
+/* One owner at most, and nothing of a former one is still under way. */
+static bool is_relayed_by_one(const struct world *world, enum saga_part part, int shard)
+{
+    int writers = 0;
+
+    for (int i = 0; i < INSTANCES; i++) {
+        const struct relay_shard *relayed = &world->instances[part][i].shards[shard];
+
+        writers += relayed->owned || relayed->flight_count > 0;
+    }
+    return writers <= 1;
+}
+
+static bool has_ghost(const struct world *world, enum topic topic, int shard)
+{
+    for (int i = 0; i < world->ghost_count; i++)
+        if (world->ghosts[i].topic == topic && world->ghosts[i].shard == shard)
+            return true;
+    return false;
+}
+
 /* A new leader of the partition has less than the old one. */
 bool cut_step(struct world *world, uint64_t *dice)
 {
@@ -37,7 +58,9 @@ bool cut_step(struct world *world, uint64_t *dice)
     int shard = (int)pick(dice, SHARDS);
     struct log *log = &world->logs[topic][shard];
 
-    if (log->count == 0)
+    if (log->count == 0 ||
+        (!world->looks_for_holes &&
+         (!is_relayed_by_one(world, topic_part[topic], shard) || has_ghost(world, topic, shard))))
         return false;
     log->count -= 1 + pick(dice, (uint32_t)log->count);
     TRACE(world, "%s/%d loses its tail: it ends at %d", topic_name(topic), shard, (int)log->count);

@@ -189,7 +189,7 @@ bool relay_second(struct world *world, enum saga_part part, int i, uint64_t *dic
             TRACE(world, "%s-%d finds shard %d shorter: doubt", saga_part_name(part), i, shard);
         else
             world->stores[part].published[shard] = relayed->sender.published;
-        if (world->calm || pick(dice, 8) == 0)
+        if (world->looks_for_holes && (world->calm || pick(dice, 8) == 0))
             look_for_holes(world, part, i, shard);
     }
     world->ready |= bit_of(ACTOR_RELAY, part, i);

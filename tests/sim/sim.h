@@ -243,6 +243,9 @@ struct world {
 
     /* What is ordered. */
     int order_count, cancels_left, nudges_left;
+    /* Logs are read once more before journals forget. Only then they are cut while two relays write
+     * to them, or something of a former owner or given up is on its way. */
+    bool looks_for_holes;
     int64_t deadline_ms;
     int64_t stock[SKUS];
     uint8_t order_shard[ORDERS], created_number[ORDERS];

@@ -183,6 +183,7 @@ void world_begin(struct world *world, uint64_t seed)
     world->cancels_left = (int)pick(&dice, 3);
     world->faults_left = (int)pick(&dice, 6);
     world->deadline_ms = pick(&dice, 2) == 0 ? 20000 : 900000;
+    world->looks_for_holes = pick(&dice, 2) == 0; /* what it mends hides other mistakes */
     memcpy(world->first_words, first_words, sizeof first_words);
     for (int sku = 0; sku < SKUS; sku++)
         world->stock[sku] = 1 + pick(&dice, 6);
