@@ -34,6 +34,7 @@ static _Atomic int64_t silent_since_ms;
 struct place {
     char order_id[64]; /* the last row that was seen; "" at the beginning */
     int16_t kind;
+    int rows; /* read in this step */
 };
 
 /* A row of owed_mails with its order. */
@@ -486,28 +487,45 @@ static void move_on(struct mailer *mailer, const struct owed *owed)
     place->kind = (int16_t)owed->kind;
 }
 
-/* The next few rows of each shard; *count 0: the walk is at its end. */
+/* The next few rows of each shard. */
 static enum err_kind read_owed(struct mailer *mailer, struct owed **out, size_t *count,
                                struct err *err)
 {
     struct pg_rows rows;
 
     *count = 0;
+    for (int32_t shard = 0; shard < host_partitions(mailer->host); shard++)
+        mailer->places[shard].rows = 0;
     if (!queue_walk(mailer))
         return ERR_OK;
     if (pg_next(mailer->pg, &rows, err) == ERR_OK) {
         *out = arena_array(&mailer->arena, (size_t)rows.count + 1, sizeof **out);
         *count = (size_t)rows.count;
-        for (int row = 0; row < rows.count; row++)
+        for (int row = 0; row < rows.count; row++) {
             take_owed(&(*out)[row], &rows, row, &mailer->arena);
+            mailer->places[(*out)[row].shard].rows++;
+        }
     }
     return pg_finish(mailer->pg, err);
 }
 
-static bool begin_again(struct mailer *mailer)
+/* Shards of which all is seen are walked from their beginning again, each by itself: where new rows
+ * come all the time, others, of older orders, come behind the walk. True: there is none with more.
+ *
+ * left   the first row that was not seen; NULL: all were */
+static bool begin_again(struct mailer *mailer, const struct owed *left)
 {
-    memset(mailer->places, 0, (size_t)host_partitions(mailer->host) * sizeof *mailer->places);
-    return true;
+    bool all = true;
+
+    for (int32_t shard = 0; shard < host_partitions(mailer->host); shard++) {
+        struct place *place = &mailer->places[shard];
+
+        if (place->rows < ROWS_OF_A_SHARD && (left == NULL || shard < left->shard))
+            *place = (struct place){.kind = 0};
+        else
+            all = false;
+    }
+    return all;
 }
 
 static bool is_due(const struct owed *owed, int64_t now_us)
@@ -515,23 +533,23 @@ static bool is_due(const struct owed *owed, int64_t now_us)
     return owed->next_try_us <= now_us;
 }
 
-/* One step of the walk; false: it was at its end. */
+/* One step of the walk. *at_end: there is nothing more to be seen. */
 static enum err_kind step(struct mailer *mailer, bool *at_end, struct err *err)
 {
     struct owed *owed;
-    size_t count;
+    size_t count, seen;
 
     arena_reset(&mailer->arena);
     if (read_owed(mailer, &owed, &count, err) != ERR_OK)
         return err->kind;
-    *at_end = count == 0;
     mailer->outcomes = arena_array(&mailer->arena, count + 1, sizeof *mailer->outcomes);
-    for (size_t i = 0; i < count && !mailer->must_pause && !is_said(mailer, &mailer->leaving);
-         i++) {
-        if (is_due(&owed[i], clock_utc_us()) && !send_mail(mailer, &owed[i]))
+    for (seen = 0; seen < count && !mailer->must_pause && !is_said(mailer, &mailer->leaving);
+         seen++) {
+        if (is_due(&owed[seen], clock_utc_us()) && !send_mail(mailer, &owed[seen]))
             break;
-        move_on(mailer, &owed[i]);
+        move_on(mailer, &owed[seen]);
     }
+    *at_end = begin_again(mailer, seen < count ? &owed[seen] : NULL);
     take_answers(mailer, 0);
     store_outcomes(mailer);
     if (mailer->must_pause)
@@ -567,7 +585,6 @@ static void *mailer_main(void *context)
                 pg_rollback(mailer->pg);
             pause_for(mailer, IDLE_MS);
         } else if (at_end) {
-            begin_again(mailer);
             wait_for_news(mailer);
         }
         was_well = kind == ERR_OK;

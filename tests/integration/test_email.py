@@ -1,6 +1,7 @@
 """Mails: nobody waits for the mail server, no mail is lost, and a repeat can be told by its Message-ID."""
 
 import itertools
+import threading
 import time
 from datetime import datetime
 
@@ -8,7 +9,7 @@ import pytest
 
 CHARGE = "TEST-MAIL"
 STALL_S = 1.5  # before it is too much for the part
-keys = (f"mail-{time.time_ns()}-{i}" for i in itertools.count())
+RUN, placed = time.time_ns(), itertools.count()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -22,7 +23,7 @@ def product(running_stack):
 
 
 def place(stack, *, contact={"name": "Ada", "email": "ada@example.test"}, token="tok_approve"):
-    key = next(keys)
+    key = f"mail-{RUN}-{next(placed)}"
     order = {
         "customer_id": key,
         "currency": "GBP",
@@ -181,6 +182,32 @@ def test_a_slow_mail_server_is_given_several_mails_at_the_same_time(stack):
     assert len(taken) == len(orders)
     # One at a time, there would be as much between any two of them as the server takes for one.
     assert min(later - earlier for earlier, later in itertools.pairwise(taken)) < STALL_S
+
+
+@pytest.fixture
+def many_orders(stack):
+    """Comes in all the time; begins when it is called."""
+    ended = threading.Event()
+
+    def go_on():
+        while not ended.is_set():
+            place(stack)
+
+    threads = [threading.Thread(target=go_on) for _ in range(2)]
+    yield lambda: [thread.start() for thread in threads]
+    ended.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_the_mail_of_an_older_order_is_not_put_off_by_newer_ones(stack, many_orders):
+    """It is owed when those of orders that were placed after it are sent already, and more come all the time."""
+    stack.mail_behaviour("stall 0.3")
+    older = [place(stack, token="tok_slow") for _ in range(6)]
+    many_orders()
+
+    for order in older:
+        stack.wait_until(lambda order=order: mails(stack, order), seconds=15, what=f"the mail of {order}")
 
 
 def test_a_mail_that_is_under_way_when_the_part_is_asked_to_leave_is_sent_once(stack):
