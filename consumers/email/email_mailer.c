@@ -17,6 +17,7 @@
 
 enum {
     ROWS_OF_A_SHARD = 64, /* read at a time: an order can have a thousand lines */
+    ROUND_STEPS = 16,     /* then a shard's walk begins again, however many rows are left */
     IDLE_MS = 1000,       /* between two walks when nothing new comes */
     PAUSE_MIN_MS = 250,   /* when the mail server does not answer; doubled each time */
     PAUSE_MAX_MS = 10000,
@@ -34,7 +35,8 @@ static _Atomic int64_t silent_since_ms;
 struct place {
     char order_id[64]; /* the last row that was seen; "" at the beginning */
     int16_t kind;
-    int rows; /* read in this step */
+    int rows;  /* read in this step */
+    int steps; /* from the beginning */
 };
 
 /* A row of owed_mails with its order. */
@@ -48,7 +50,6 @@ struct owed {
     int64_t amount_minor;
     struct view currency;
     int64_t attempts;
-    int64_t next_try_us;
     struct view last_error;
     struct view created; /* VIEW_NONE: its order.created has not been heard of */
 };
@@ -89,10 +90,11 @@ struct mailer {
 static const struct pg_statement walk = {
     "email_walk",
     "select m.shard, m.order_id, m.kind, m.queued_us, m.reason, m.was, m.amount_minor, m.currency,"
-    "       m.attempts, m.next_try_us, m.last_error, o.created"
+    "       m.attempts, m.last_error, o.created"
     "  from unnest($1::int[], $2::text[], $3::smallint[]) u(shard, order_id, kind)"
     " cross join lateral (select * from owed_mails w where w.shard = u.shard"
     "                        and (w.order_id, w.kind) > (u.order_id collate \"C\", u.kind)"
+    "                        and w.next_try_us <= $5"
     "                      order by w.order_id, w.kind limit $4) m"
     "  left join orders o on o.order_id = m.order_id"
     " order by m.shard, m.order_id, m.kind"};
@@ -456,6 +458,7 @@ static bool queue_walk(struct mailer *mailer)
     for (int i = 0; i < 3; i++)
         pg_arg_column(&args, &columns[i]);
     pg_arg_int8(&args, ROWS_OF_A_SHARD);
+    pg_arg_int8(&args, clock_utc_us());
     pg_queue(mailer->pg, &walk, &args);
     pg_sync(mailer->pg);
     return true;
@@ -473,9 +476,8 @@ static void take_owed(struct owed *out, const struct pg_rows *rows, int row, str
         .amount_minor = pg_int(rows, row, 6),
         .currency = arena_view(arena, pg_bytes(rows, row, 7)),
         .attempts = pg_int(rows, row, 8),
-        .next_try_us = pg_int(rows, row, 9),
-        .last_error = arena_view(arena, pg_bytes(rows, row, 10)),
-        .created = arena_view(arena, pg_bytes(rows, row, 11)),
+        .last_error = arena_view(arena, pg_bytes(rows, row, 9)),
+        .created = arena_view(arena, pg_bytes(rows, row, 10)),
     };
 }
 
@@ -509,8 +511,9 @@ static enum err_kind read_owed(struct mailer *mailer, struct owed **out, size_t 
     return pg_finish(mailer->pg, err);
 }
 
-/* Shards of which all is seen are walked from their beginning again, each by itself: where new rows
- * come all the time, others, of older orders, come behind the walk. True: there is none with more.
+/* Shards of which all is seen are walked from their beginning again, each by itself, and so are
+ * those that have always more: rows of older orders come behind the walk, too. True: there is none
+ * with more.
  *
  * left   the first row that was not seen; NULL: all were */
 static bool begin_again(struct mailer *mailer, const struct owed *left)
@@ -519,18 +522,14 @@ static bool begin_again(struct mailer *mailer, const struct owed *left)
 
     for (int32_t shard = 0; shard < host_partitions(mailer->host); shard++) {
         struct place *place = &mailer->places[shard];
+        bool is_seen = left == NULL || shard < left->shard;
+        bool at_end = is_seen && place->rows < ROWS_OF_A_SHARD;
 
-        if (place->rows < ROWS_OF_A_SHARD && (left == NULL || shard < left->shard))
+        if (at_end || (is_seen && ++place->steps == ROUND_STEPS))
             *place = (struct place){.kind = 0};
-        else
-            all = false;
+        all = all && at_end;
     }
     return all;
-}
-
-static bool is_due(const struct owed *owed, int64_t now_us)
-{
-    return owed->next_try_us <= now_us;
 }
 
 /* One step of the walk. *at_end: there is nothing more to be seen. */
@@ -545,7 +544,7 @@ static enum err_kind step(struct mailer *mailer, bool *at_end, struct err *err)
     mailer->outcomes = arena_array(&mailer->arena, count + 1, sizeof *mailer->outcomes);
     for (seen = 0; seen < count && !mailer->must_pause && !is_said(mailer, &mailer->leaving);
          seen++) {
-        if (is_due(&owed[seen], clock_utc_us()) && !send_mail(mailer, &owed[seen]))
+        if (!send_mail(mailer, &owed[seen]))
             break;
         move_on(mailer, &owed[seen]);
     }
