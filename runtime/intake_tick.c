@@ -23,18 +23,8 @@ static void seek(struct intake *intake, size_t topic, int32_t partition, int64_t
 
 static void say_nack(struct intake *intake, size_t topic, int32_t partition, uint64_t number)
 {
-    const struct control nack = {
-        .type = CONTROL_NACK,
-        .source = view_str(intake->options.sources[topic]),
-        .from = view_str(intake->options.instance),
-        .shards = &partition,
-        .numbers = &number,
-        .count = 1,
-    };
-    AUTO(buf_clear) struct buf text = {0};
-
-    control_write(&text, &nack);
-    relay_say(intake->options.relay, buf_view(&text));
+    relay_say_number(intake->options.relay, CONTROL_NACK, intake->options.sources[topic], partition,
+                     number);
     metric_add(&intake_nacks_total, 1);
     LOG_WARN("gap", "a record is missing: asking its writer for it",
              log_str("topic", intake->options.topics[topic]), log_int("partition", partition),

@@ -12,6 +12,7 @@
 #ifndef TRADEWIND_RUNTIME_RELAY_H
 #define TRADEWIND_RUNTIME_RELAY_H
 
+#include "runtime/control.h"
 #include "runtime/store.h"
 
 struct relay;
@@ -53,8 +54,9 @@ void relay_pause(struct relay *relay, bool paused);
 size_t relay_shards(struct relay *relay, int32_t *shards);
 /** Highest number acknowledged with all below it; 0: not relayed here. */
 uint64_t relay_published(struct relay *relay, int32_t shard);
-/** A record for the control topic. */
-void relay_say(struct relay *relay, struct view control);
+/** Say on the control topic, as this instance, what type says of a number of source's shard. */
+void relay_say_number(struct relay *relay, enum control_type type, const char *source,
+                      int32_t shard, uint64_t number);
 /** True while the broker answers. */
 bool relay_is_connected(struct relay *relay);
 

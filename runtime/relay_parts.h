@@ -87,6 +87,8 @@ extern struct metric relay_sent_total, relay_resent_total, relay_doubts_total, r
 
 /* --- relay_send.c, all on the relay's thread -------------------------------------------------- */
 
+/** A record for the control topic. Any thread. */
+void relay_say(struct relay *relay, struct view control);
 /** rd_kafka_poll's. */
 void relay_on_delivered(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque);
 /** Send what the journal has and nobody offered in order. */

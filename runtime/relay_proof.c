@@ -1,4 +1,3 @@
-#include "runtime/control.h"
 #include "runtime/log.h"
 #include "runtime/relay_parts.h"
 
@@ -195,21 +194,10 @@ static void keep_first(void *context, const struct journal_record *record)
 /* Ask the shard's relay, which may be another one, as a reader does that misses a number. */
 static void ask_for(struct relay *relay, int32_t i, uint64_t number)
 {
-    const struct control nack = {
-        .type = CONTROL_NACK,
-        .source = view_str(relay->options.part),
-        .from = view_str(relay->options.instance),
-        .shards = &i,
-        .numbers = &number,
-        .count = 1,
-    };
-    AUTO(buf_clear) struct buf text = {0};
-
     LOG_WARN("log_hole", "the log lacks a record that readers have had: asking for it again",
              log_str("topic", relay_topic_of(relay, i)), log_int("shard", i),
              log_int("number", (int64_t)number));
-    control_write(&text, &nack);
-    relay_say(relay, buf_view(&text));
+    relay_say_number(relay, CONTROL_NACK, relay->options.part, i, number);
 }
 
 static void ask_for_missing(struct relay *relay)

@@ -113,6 +113,23 @@ void relay_say(struct relay *relay, struct view control)
     pthread_mutex_unlock(&relay->lock);
 }
 
+void relay_say_number(struct relay *relay, enum control_type type, const char *source,
+                      int32_t shard, uint64_t number)
+{
+    const struct control control = {
+        .type = type,
+        .source = view_str(source),
+        .from = view_str(relay->options.instance),
+        .shards = &shard,
+        .numbers = &number,
+        .count = 1,
+    };
+    AUTO(buf_clear) struct buf text = {0};
+
+    control_write(&text, &control);
+    relay_say(relay, buf_view(&text));
+}
+
 /* --- From the journal ------------------------------------------------------------------------- */
 
 struct journal_reading {
@@ -137,18 +154,7 @@ static void send_from_journal(void *context, const struct journal_record *record
  * restored. */
 static void skip_gone(struct relay *relay, int32_t shard, uint64_t wanted, uint64_t next)
 {
-    const struct control gone = {
-        .type = CONTROL_GONE,
-        .source = view_str(relay->options.part),
-        .from = view_str(relay->options.instance),
-        .shards = &shard,
-        .numbers = &wanted,
-        .count = 1,
-    };
-    AUTO(buf_clear) struct buf text = {0};
-
-    control_write(&text, &gone);
-    relay_say(relay, buf_view(&text));
+    relay_say_number(relay, CONTROL_GONE, relay->options.part, shard, wanted);
     LOG_ERROR("relay_gone",
               "numbers are in neither the log nor the journal: restore them from the archive",
               log_int("shard", shard), log_int("from", (int64_t)wanted),
