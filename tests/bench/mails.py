@@ -40,7 +40,7 @@ def main():
     shop = Shop(stack)
     sku = shop.product(kind="charge", stock=0)
     rounds = []
-    for connections in options.connections or (1, 8, 1, 8):
+    for connections in options.connections or (1, 8, 16) * 2:
         print(f"bench: {connections} at the same time", file=sys.stderr, flush=True)
         rate = mails_per_s(stack, shop, sku, options.mails, options.takes / 1000, connections)
         rounds.append({"connections": connections, "mails_per_s": rate})
